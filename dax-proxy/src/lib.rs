@@ -1,0 +1,1 @@
+//! A DAX-compatible cache in front of any DynamoDB endpoint.

@@ -1,0 +1,1 @@
+//! What every Stator process needs.

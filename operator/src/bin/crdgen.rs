@@ -1,0 +1,3 @@
+//! Prints the custom resource definitions.
+
+fn main() {}

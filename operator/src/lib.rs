@@ -1,0 +1,1 @@
+//! Turns Stator custom resources into running clusters.

@@ -1,0 +1,1 @@
+//! Test equipment: conformance, clusters of processes, Kubernetes, histories and checkers.
