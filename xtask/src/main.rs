@@ -1,11 +1,57 @@
-//! Development commands: `cargo xtask test`.
+//! Development commands. `cargo xtask --help` lists them.
+//!
+//! Kept light on purpose (no async runtime, no Kubernetes client): it orchestrates cargo, the programs of the
+//! workspace and the test equipment in `tests/`, so that `cargo xtask` itself compiles in seconds.
 
-use std::process::{Command, ExitCode};
+#![expect(
+    clippy::disallowed_types,
+    reason = "real time: nothing here is simulated"
+)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks to its terminal"
+)]
+
+mod bench;
+mod demo;
+mod process;
+mod python;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Development commands of Stator")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds and runs a storage node and a cache on this machine and applies examples/orders.yaml.
+    Demo(demo::Options),
+    /// Sets up what the tests need and runs all of them; prints the minutes of each phase.
+    Test(test::Options),
+    /// Measures Stator beside Redis in one run and writes docs/benchmarks.md.
+    Bench(bench::Options),
+}
 
 fn main() -> ExitCode {
-    let status = Command::new("cargo").args(["test", "--workspace"]).status();
-    match status {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    let result = match Arguments::parse().command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Bench(options) => bench::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

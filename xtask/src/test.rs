@@ -1,0 +1,104 @@
+//! `cargo xtask test`: everything that decides whether a change may land.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use crate::process::{self, cargo, program_path, workspace_root};
+use crate::python;
+
+/// Flags of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Runs only these phases (all by default).
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Phase>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// rustfmt and clippy, with warnings as errors.
+    Lint,
+    /// Every program and test, in the profile that all phases share.
+    Build,
+    /// Unit, property, simulation and integration tests.
+    Rust,
+    /// boto3 against a storage node, directly and through the cache.
+    Conformance,
+}
+
+const ALL: [Phase; 4] = [Phase::Lint, Phase::Build, Phase::Rust, Phase::Conformance];
+
+/// Runs the phases in order and prints the minutes of each; the first failure ends the run.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut report = Vec::new();
+    let phases: Vec<_> = ALL
+        .into_iter()
+        .filter(|phase| options.only.is_empty() || options.only.contains(phase))
+        .collect();
+    for (position, phase) in phases.iter().enumerate() {
+        let name = name(*phase);
+        println!("==> phase {} of {}: {name}", position + 1, phases.len());
+        let start = Instant::now();
+        let outcome = match phase {
+            Phase::Lint => lint(),
+            Phase::Build => build(),
+            Phase::Rust => rust(),
+            Phase::Conformance => conformance(),
+        };
+        let minutes = start.elapsed().as_secs_f64() / 60.0;
+        report.push(format!("{name:<12} {minutes:5.1} min"));
+        if let Err(error) = outcome {
+            println!("{}", report.join("\n"));
+            return Err(error.context(format!("phase {name} failed")));
+        }
+    }
+    println!("all phases passed\n{}", report.join("\n"));
+    Ok(())
+}
+
+fn name(phase: Phase) -> String {
+    phase
+        .to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn lint() -> Result<()> {
+    process::run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    process::run(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn build() -> Result<()> {
+    process::run(&mut cargo(&[
+        "build",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+    ]))
+}
+
+fn rust() -> Result<()> {
+    process::run(&mut cargo(&["test", "--workspace", "--locked"]))
+}
+
+fn conformance() -> Result<()> {
+    let bin = python::environment()?;
+    process::run(
+        Command::new(bin.join("python"))
+            .current_dir(workspace_root().join("tests/conformance"))
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+            .env("STATOR_STORAGE_NODE", program_path("dev", "storage-node"))
+            .env("STATOR_DAX_PROXY", program_path("dev", "dax-proxy")),
+    )
+    .context("the conformance suite")
+}
