@@ -15,6 +15,8 @@
 
 mod bench;
 mod demo;
+mod images;
+mod local_kubernetes;
 mod process;
 mod python;
 mod setup;
@@ -37,6 +39,10 @@ enum Command {
     Demo(demo::Options),
     /// Sets up what the tests need and runs all of them; prints the minutes of each phase.
     Test(test::Options),
+    /// Packs storage-node, dax-proxy and operator into container images, without Docker.
+    Images(images::Options),
+    /// A real Kubernetes on this machine: three kube nodes in three zones (`cargo xtask local-kubernetes help`).
+    LocalKubernetes(local_kubernetes::Options),
     /// Measures Stator beside Redis in one run and writes docs/benchmarks.md.
     Bench(bench::Options),
 }
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Images(options) => images::run(&options).map(|_| ()),
+        Command::LocalKubernetes(options) => local_kubernetes::run(&options),
         Command::Bench(options) => bench::run(&options),
     };
     match result {
