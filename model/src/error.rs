@@ -7,6 +7,7 @@ use std::fmt;
 use crate::value::Item;
 
 mod code;
+mod wire;
 
 pub use code::ErrorCode;
 

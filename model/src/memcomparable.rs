@@ -108,9 +108,9 @@ fn decode_bytes(encoded: &[u8]) -> Option<(Vec<u8>, usize)> {
         let (plain, escaped) = rest.split_at_checked(at)?;
         raw.extend_from_slice(plain);
         rest = escaped.get(2..)?;
-        match escaped.get(1)? {
-            &END => return Some((raw, encoded.len() - rest.len())),
-            &ESCAPED_ZERO => raw.push(0),
+        match *escaped.get(1)? {
+            END => return Some((raw, encoded.len() - rest.len())),
+            ESCAPED_ZERO => raw.push(0),
             _ => return None,
         }
     }

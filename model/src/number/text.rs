@@ -172,12 +172,10 @@ pub(super) fn decimal_digits(
 ) -> &[u8] {
     /// The largest power of ten in 64 bits: two 64-bit halves print much faster than 128 bits.
     const HALF: u128 = 10_000_000_000_000_000_000;
-    let mut slots = buffer.iter_mut().rev();
     let mut count = 0usize;
     let mut high = coefficient / HALF;
     let mut low = u64::try_from(coefficient % HALF).unwrap_or(0);
-    loop {
-        let Some(slot) = slots.next() else { break };
+    for slot in buffer.iter_mut().rev() {
         *slot = b'0' + u8::try_from(low % 10).unwrap_or(0);
         low /= 10;
         count += 1;

@@ -1,0 +1,146 @@
+//! The one place that makes and reads the wire shape of an error.
+
+use serde::de::MapAccess;
+
+use crate::error::{ApiError, ErrorCode};
+use crate::json::AttributeMap;
+use crate::json::read::{Context, Member, Members, read_document};
+use crate::json::write::{Object, write_item};
+use crate::value::Item;
+
+impl ApiError {
+    /// The body of the answer: `{"__type":"<namespace>#<name>","message":"…"}`.
+    pub fn to_json_body(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(160);
+        let mut object = Object::begin(&mut out);
+        object.text(
+            "__type",
+            &format!("{}#{}", self.code.namespace(), self.code.as_str()),
+        );
+        if let Some(message) = &self.message {
+            object.text(message_member(self.code), message);
+        }
+        if let Some(item) = &self.item {
+            write_item(item, object.member("Item"));
+        }
+        object.end();
+        out
+    }
+
+    /// Reads the body of an error answer, for clients. A name that we do not know, or a body that
+    /// is not an error, becomes an error of the kind that the status tells, with the text there is.
+    pub fn from_json_body(status: u16, body: &[u8]) -> ApiError {
+        let mut wire = ErrorWire::default();
+        let context = Context::default();
+        if read_document(body, &context, &mut wire).is_err() {
+            wire = ErrorWire::default();
+        }
+        let name = wire.type_name.unwrap_or_default();
+        let name = name.rsplit('#').next().unwrap_or_default();
+        match ErrorCode::from_name(name) {
+            Some(code) => ApiError {
+                message: wire.message,
+                item: wire.item,
+                ..ApiError::without_message(code)
+            },
+            None => {
+                let code = match status {
+                    413 => ErrorCode::RequestEntityTooLarge,
+                    503 => ErrorCode::ServiceUnavailable,
+                    500.. => ErrorCode::InternalServerError,
+                    _ => ErrorCode::ValidationException,
+                };
+                let text = wire.message.unwrap_or_default();
+                ApiError::new(code, format!("{name} (HTTP status {status}): {text}"))
+            }
+        }
+    }
+}
+
+/// The service writes `Message` with a capital in these, and `message` in all others.
+fn message_member(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::SerializationException | ErrorCode::TransactionCanceledException => "Message",
+        _ => "message",
+    }
+}
+
+#[derive(Default)]
+struct ErrorWire {
+    type_name: Option<String>,
+    message: Option<String>,
+    item: Option<Item>,
+}
+
+impl Members for ErrorWire {
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        value: Member<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        match name {
+            "__type" => self.type_name = value.text()?,
+            "message" | "Message" => self.message = value.text()?,
+            "Item" => self.item = value.read(AttributeMap::ITEM)?,
+            _ => value.ignore()?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::AttributeValue;
+
+    #[test]
+    fn bodies_have_the_services_shape() {
+        let check = |error: ApiError, expected: &str| {
+            assert_eq!(String::from_utf8(error.to_json_body()).unwrap(), expected);
+        };
+        check(
+            ApiError::validation("a \"b\""),
+            r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"a \"b\""}"#,
+        );
+        check(
+            ApiError::serialization("x"),
+            r#"{"__type":"com.amazon.coral.service#SerializationException","Message":"x"}"#,
+        );
+        check(
+            ApiError::without_message(ErrorCode::UnknownOperationException),
+            r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#,
+        );
+        let item = Item::from([("pk".to_owned(), AttributeValue::string("a"))]);
+        check(
+            ApiError::conditional_check_failed(Some(item)),
+            concat!(
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","#,
+                r#""message":"The conditional request failed","Item":{"pk":{"S":"a"}}}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn a_client_reads_back_what_was_written() {
+        let item = Item::from([("pk".to_owned(), AttributeValue::string("a"))]);
+        for error in [
+            ApiError::conditional_check_failed(Some(item)),
+            ApiError::serialization("NUMBER_VALUE cannot be converted to String"),
+            ApiError::not_found(),
+        ] {
+            assert_eq!(ApiError::from_json_body(400, &error.to_json_body()), error);
+        }
+    }
+
+    #[test]
+    fn a_foreign_body_keeps_its_status_kind() {
+        assert_eq!(
+            ApiError::from_json_body(502, b"<html>").code,
+            ErrorCode::InternalServerError
+        );
+        let strange =
+            ApiError::from_json_body(400, br#"{"__type":"a#NewException","message":"m"}"#);
+        assert_eq!(strange.code, ErrorCode::ValidationException);
+        assert!(strange.message.unwrap().contains("NewException"));
+    }
+}

@@ -1,0 +1,51 @@
+//! The operations: requests read from JSON and checked in the service's order with its texts,
+//! answers written as JSON, and the same from a client's side.
+//!
+//! `XxxRequest::parse` does the checks that come before expressions are parsed: JSON types, the
+//! table name, the model's constraints, attribute values, and how expressions and their placeholders
+//! go together. What comes after (illegal combinations, sizes) is in methods named `check_…`, and
+//! whoever handles the request calls them in this order: expressions parsed, `check_…`, unused
+//! placeholders, `check_size`, then the table. Expressions stay text here.
+
+mod batch_get_item;
+mod batch_write_item;
+mod constraints;
+mod control_wire;
+mod create_table;
+mod data_wire;
+mod delete_item;
+mod delete_table;
+mod describe_table;
+mod expressions;
+mod get_item;
+mod list_tables;
+mod name;
+mod parameters;
+mod put_item;
+mod query;
+mod scan;
+mod update_item;
+mod update_table;
+mod write_response;
+
+pub use batch_get_item::{BatchGetItemRequest, BatchGetItemResponse, KeysAndAttributes};
+pub use batch_write_item::{BatchWriteItemRequest, BatchWriteItemResponse, WriteRequest};
+pub use create_table::{CreateTableRequest, CreateTableResponse};
+pub use delete_item::{DeleteItemRequest, DeleteItemResponse};
+pub use delete_table::{DeleteTableRequest, DeleteTableResponse};
+pub use describe_table::{DescribeTableRequest, DescribeTableResponse};
+pub use get_item::{GetItemRequest, GetItemResponse};
+pub use list_tables::{ListTablesRequest, ListTablesResponse};
+pub use name::{Operation, Service};
+pub use parameters::{
+    ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
+    ReturnValuesOnConditionCheckFailure, Select,
+};
+pub use put_item::{PutItemRequest, PutItemResponse};
+pub use query::{QueryRequest, QueryResponse};
+pub use scan::{ScanRequest, ScanResponse};
+pub use update_item::{UpdateItemRequest, UpdateItemResponse};
+pub use update_table::{UpdateTableRequest, UpdateTableResponse};
+
+#[cfg(test)]
+mod tests;

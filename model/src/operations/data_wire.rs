@@ -1,0 +1,221 @@
+//! The members that the operations on items share, as they come in.
+
+use std::collections::BTreeMap;
+
+use serde::de::MapAccess;
+
+use crate::error::ApiError;
+use crate::json::read::{
+    Context, Expected, MapOf, Member, Members, Seed, Shape, Text, read_document,
+};
+use crate::json::{AttributeMap, Value};
+use crate::operations::constraints;
+use crate::operations::expressions::{ExpressionMembers, ExpressionUse};
+use crate::value::Item;
+
+/// A request on items before any rule is checked. Members that the operation does not have are
+/// ignored, whatever their type.
+#[derive(Default)]
+pub(crate) struct DataWire {
+    accepted: &'static [&'static str],
+    pub(crate) table_name: Option<String>,
+    pub(crate) index_name: Option<String>,
+    pub(crate) item: Option<Item>,
+    pub(crate) key: Option<Item>,
+    pub(crate) exclusive_start_key: Option<Item>,
+    pub(crate) condition_expression: Option<String>,
+    pub(crate) update_expression: Option<String>,
+    pub(crate) projection_expression: Option<String>,
+    pub(crate) filter_expression: Option<String>,
+    pub(crate) key_condition_expression: Option<String>,
+    pub(crate) expression_attribute_names: Option<BTreeMap<String, String>>,
+    pub(crate) expression_attribute_values: Option<Item>,
+    pub(crate) return_values: Option<String>,
+    pub(crate) return_consumed_capacity: Option<String>,
+    pub(crate) return_item_collection_metrics: Option<String>,
+    pub(crate) return_values_on_condition_check_failure: Option<String>,
+    pub(crate) select: Option<String>,
+    pub(crate) consistent_read: Option<bool>,
+    pub(crate) scan_index_forward: Option<bool>,
+    pub(crate) limit: Option<i64>,
+    pub(crate) segment: Option<i64>,
+    pub(crate) total_segments: Option<i64>,
+    /// Legacy members that are there, in the order of [`LEGACY`].
+    legacy: Vec<&'static str>,
+    /// The first rule that a value in the item, key or starting key broke.
+    value_error: Option<ApiError>,
+    /// The first rule that an expression attribute value broke.
+    placeholder_error: Option<ApiError>,
+}
+
+/// The expression members of an operation with their texts.
+pub(crate) type NamedExpressions<'a, const N: usize> = [(&'static str, Option<&'a str>); N];
+
+/// Parameters from before there were expressions.
+const LEGACY: [&str; 7] = [
+    "AttributesToGet",
+    "AttributeUpdates",
+    "Expected",
+    "KeyConditions",
+    "QueryFilter",
+    "ScanFilter",
+    "ConditionalOperator",
+];
+
+impl DataWire {
+    /// Reads a request that has the members in `accepted`.
+    ///
+    /// # Errors
+    /// A SerializationException.
+    pub(crate) fn read(
+        body: &[u8],
+        accepted: &'static [&'static str],
+    ) -> Result<DataWire, ApiError> {
+        let mut wire = DataWire {
+            accepted,
+            ..DataWire::default()
+        };
+        let context = Context::default();
+        read_document(body, &context, &mut wire)?;
+        wire.value_error = context.take_noted();
+        Ok(wire)
+    }
+
+    /// Step 3: the table's name, which is reported before everything else.
+    pub(crate) fn take_table_name(&mut self) -> Result<String, ApiError> {
+        constraints::table_name(self.table_name.take(), 1)
+    }
+
+    /// Steps 5 and 6: attribute values, then how expressions go together. `expressions` holds the
+    /// members of this operation.
+    pub(crate) fn check_values_and_expressions<const N: usize>(
+        &mut self,
+        expressions: fn(&DataWire) -> NamedExpressions<'_, N>,
+    ) -> Result<(), ApiError> {
+        if let Some(error) = self.value_error.take() {
+            return Err(error);
+        }
+        let value_error = self.placeholder_error.take();
+        let expressions: &ExpressionMembers<'_> = &expressions(self);
+        ExpressionUse {
+            expressions,
+            legacy: &self.legacy,
+            names: self.expression_attribute_names.as_ref(),
+            values: self.expression_attribute_values.as_ref(),
+            value_error,
+        }
+        .check()
+    }
+}
+
+impl Members for DataWire {
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        value: Member<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        if !self.accepted.contains(&name) {
+            return value.ignore();
+        }
+        match name {
+            "TableName" => self.table_name = value.text()?,
+            "IndexName" => self.index_name = value.text()?,
+            "Item" => self.item = value.read(AttributeMap::ITEM)?,
+            "Key" => self.key = value.read(AttributeMap::ITEM)?,
+            "ExclusiveStartKey" => {
+                let context = value.context();
+                context.set_prefix("The provided starting key is invalid: ");
+                let key = value.read(AttributeMap::ITEM);
+                context.set_prefix("");
+                self.exclusive_start_key = key?;
+            }
+            "ConditionExpression" => self.condition_expression = value.text()?,
+            "UpdateExpression" => self.update_expression = value.text()?,
+            "ProjectionExpression" => self.projection_expression = value.text()?,
+            "FilterExpression" => self.filter_expression = value.text()?,
+            "KeyConditionExpression" => self.key_condition_expression = value.text()?,
+            "ExpressionAttributeNames" => {
+                self.expression_attribute_names = names(value.read(MapOf(Text))?);
+            }
+            "ExpressionAttributeValues" => {
+                if let Some((values, error)) = value.read(PlaceholderValues)? {
+                    self.expression_attribute_values = Some(values);
+                    self.placeholder_error = error;
+                }
+            }
+            "ReturnValues" => self.return_values = value.text()?,
+            "ReturnConsumedCapacity" => self.return_consumed_capacity = value.text()?,
+            "ReturnItemCollectionMetrics" => self.return_item_collection_metrics = value.text()?,
+            "ReturnValuesOnConditionCheckFailure" => {
+                self.return_values_on_condition_check_failure = value.text()?;
+            }
+            "Select" => self.select = value.text()?,
+            "ConsistentRead" => self.consistent_read = value.boolean()?,
+            "ScanIndexForward" => self.scan_index_forward = value.boolean()?,
+            "Limit" => self.limit = value.integer()?,
+            "Segment" => self.segment = value.integer()?,
+            "TotalSegments" => self.total_segments = value.integer()?,
+            _ => {
+                let legacy = LEGACY.into_iter().find(|legacy| *legacy == name);
+                if value.skip_present()?
+                    && let Some(legacy) = legacy
+                {
+                    self.legacy.push(legacy);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Placeholder names; a null stands for an absent entry.
+pub(crate) fn names(
+    map: Option<BTreeMap<String, Option<String>>>,
+) -> Option<BTreeMap<String, String>> {
+    map.map(|map| {
+        map.into_iter()
+            .filter_map(|(key, name)| Some((key, name?)))
+            .collect()
+    })
+}
+
+/// The values of placeholders. What they break is told with the placeholder, and later than what
+/// the item breaks, so it is kept apart.
+struct PlaceholderValues;
+
+impl Shape for PlaceholderValues {
+    type Output = Option<(Item, Option<ApiError>)>;
+    const EXPECTED: Expected = Expected::Map;
+
+    fn on_null(self, _context: &Context) -> Self::Output {
+        None
+    }
+
+    fn on_object<'de, A: MapAccess<'de>>(
+        self,
+        context: &Context,
+        mut object: A,
+    ) -> Result<Self::Output, A::Error> {
+        let outer = context.take_noted();
+        let mut values = Item::new();
+        let mut first_error = None;
+        while let Some(key) = object.next_key::<String>()? {
+            let value = object.next_value_seed(Seed {
+                context,
+                shape: Value::TOP,
+            })?;
+            if let (Some(mut error), None) = (context.take_noted(), &first_error) {
+                let inner = error.message.take().unwrap_or_default();
+                error.message = Some(format!(
+                    "ExpressionAttributeValues contains invalid value: {inner} for key {key}"
+                ));
+                first_error = Some(error);
+            }
+            values.insert(key, value);
+        }
+        if let Some(error) = outer {
+            context.note(error);
+        }
+        Ok(Some((values, first_error)))
+    }
+}

@@ -1,0 +1,147 @@
+//! DeleteItem: removes an item; removing what is not there succeeds.
+
+use std::collections::BTreeMap;
+
+use crate::error::ApiError;
+use crate::json::write::{Object, item_json_bytes};
+use crate::operations::constraints::Constraints;
+use crate::operations::data_wire::DataWire;
+use crate::operations::parameters::{
+    ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
+    ReturnValuesOnConditionCheckFailure,
+};
+use crate::operations::put_item::check_put_return_values;
+use crate::operations::write_response::WriteResponse;
+use crate::value::Item;
+
+/// A DeleteItem request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeleteItemRequest {
+    /// Name or ARN of the table.
+    pub table_name: String,
+    /// The item's primary key.
+    pub key: Item,
+    /// What must hold for the item that is there.
+    pub condition_expression: Option<String>,
+    /// What `#name` placeholders stand for.
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    /// What `:value` placeholders stand for.
+    pub expression_attribute_values: Option<Item>,
+    /// NONE or ALL_OLD.
+    pub return_values: ReturnValues,
+    /// Whether the answer tells what it cost.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+    /// Whether the answer tells the size of the item collection.
+    pub return_item_collection_metrics: ReturnItemCollectionMetrics,
+    /// Whether the error of a failed condition carries the item.
+    pub return_values_on_condition_check_failure: ReturnValuesOnConditionCheckFailure,
+}
+
+/// A DeleteItem answer.
+pub type DeleteItemResponse = WriteResponse;
+
+const MEMBERS: &[&str] = &[
+    "TableName",
+    "Key",
+    "Expected",
+    "ConditionalOperator",
+    "ReturnValues",
+    "ReturnConsumedCapacity",
+    "ReturnItemCollectionMetrics",
+    "ConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+    "ReturnValuesOnConditionCheckFailure",
+];
+
+impl DeleteItemRequest {
+    /// Reads a request and makes the checks that come before expressions are parsed.
+    ///
+    /// # Errors
+    /// A SerializationException or ValidationException in the service's words.
+    pub fn parse(body: &[u8]) -> Result<DeleteItemRequest, ApiError> {
+        let mut wire = DataWire::read(body, MEMBERS)?;
+        let table_name = wire.take_table_name()?;
+        let mut constraints = Constraints::default();
+        let return_consumed_capacity = constraints
+            .word(
+                "returnConsumedCapacity",
+                wire.return_consumed_capacity.as_deref(),
+                ReturnConsumedCapacity::WORDS,
+                ReturnConsumedCapacity::from_name,
+            )
+            .unwrap_or_default();
+        let return_item_collection_metrics = constraints
+            .word(
+                "returnItemCollectionMetrics",
+                wire.return_item_collection_metrics.as_deref(),
+                ReturnItemCollectionMetrics::WORDS,
+                ReturnItemCollectionMetrics::from_name,
+            )
+            .unwrap_or_default();
+        let return_values = constraints
+            .word(
+                "returnValues",
+                wire.return_values.as_deref(),
+                ReturnValues::WORDS,
+                ReturnValues::from_name,
+            )
+            .unwrap_or_default();
+        let return_values_on_condition_check_failure = constraints
+            .word(
+                "returnValuesOnConditionCheckFailure",
+                wire.return_values_on_condition_check_failure.as_deref(),
+                ReturnValuesOnConditionCheckFailure::WORDS,
+                ReturnValuesOnConditionCheckFailure::from_name,
+            )
+            .unwrap_or_default();
+        constraints.require("key", wire.key.as_ref());
+        constraints.finish()?;
+        wire.check_values_and_expressions(|wire| {
+            [("ConditionExpression", wire.condition_expression.as_deref())]
+        })?;
+        Ok(DeleteItemRequest {
+            table_name,
+            key: wire.key.unwrap_or_default(),
+
+            condition_expression: wire.condition_expression,
+            expression_attribute_names: wire.expression_attribute_names,
+            expression_attribute_values: wire.expression_attribute_values,
+            return_values,
+            return_consumed_capacity,
+            return_item_collection_metrics,
+            return_values_on_condition_check_failure,
+        })
+    }
+
+    /// Step 8, after the expressions were parsed: which `ReturnValues` are legal.
+    ///
+    /// # Errors
+    /// A ValidationException.
+    pub fn check_return_values(&self) -> Result<(), ApiError> {
+        check_put_return_values(self.return_values)
+    }
+
+    /// The request as a client sends it.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(item_json_bytes(&self.key) + 256);
+        let mut object = Object::begin(&mut out);
+        object.text("TableName", &self.table_name);
+        object.optional_item("Key", Some(&self.key));
+        object.optional_text("ConditionExpression", self.condition_expression.as_deref());
+        object.placeholders(
+            &self.expression_attribute_names,
+            &self.expression_attribute_values,
+        );
+        if self.return_values != ReturnValues::None {
+            object.text("ReturnValues", self.return_values.as_str());
+        }
+        object.write_reports(
+            self.return_consumed_capacity,
+            self.return_item_collection_metrics,
+            self.return_values_on_condition_check_failure,
+        );
+        object.end();
+        out
+    }
+}

@@ -1,0 +1,90 @@
+//! How expressions, their placeholders and legacy parameters may go together. Step 6 of the
+//! service's order; the expressions themselves are not looked at.
+
+use std::collections::BTreeMap;
+
+use crate::error::ApiError;
+use crate::limits;
+use crate::value::Item;
+
+/// The expression members of one operation, in the order in which errors list them.
+pub(crate) type ExpressionMembers<'a> = [(&'static str, Option<&'a str>)];
+
+/// What a request says with expressions and around them.
+pub(crate) struct ExpressionUse<'a> {
+    pub(crate) expressions: &'a ExpressionMembers<'a>,
+    /// Legacy members that the request has.
+    pub(crate) legacy: &'a [&'static str],
+    pub(crate) names: Option<&'a BTreeMap<String, String>>,
+    pub(crate) values: Option<&'a Item>,
+    /// The first rule that an expression attribute value broke.
+    pub(crate) value_error: Option<ApiError>,
+}
+
+impl ExpressionUse<'_> {
+    /// Makes the checks.
+    ///
+    /// # Errors
+    /// A ValidationException in the service's words.
+    pub(crate) fn check(self) -> Result<(), ApiError> {
+        let given: Vec<&str> = self
+            .expressions
+            .iter()
+            .filter(|(_, text)| text.is_some())
+            .map(|(member, _)| *member)
+            .collect();
+        if !given.is_empty() && !self.legacy.is_empty() {
+            return Err(ApiError::request_validation(format!(
+                "Can not use both expression and non-expression parameters in the same request: \
+                 Non-expression parameters: {{{}}} Expression parameters: {{{}}}",
+                self.legacy.join(", "),
+                given.join(", ")
+            )));
+        }
+        if let Some(member) = self.legacy.first() {
+            return Err(ApiError::not_supported(member));
+        }
+        if self.names.is_some() && given.is_empty() {
+            return Err(ApiError::request_validation(
+                "ExpressionAttributeNames can only be specified when using expressions",
+            ));
+        }
+        if self.values.is_some() && given.is_empty() {
+            let members: Vec<&str> = self.expressions.iter().map(|(member, _)| *member).collect();
+            let verb = if members.len() > 1 { "are" } else { "is" };
+            return Err(ApiError::request_validation(format!(
+                "ExpressionAttributeValues can only be specified when using expressions: {} {verb} \
+                 null",
+                members.join(" and ")
+            )));
+        }
+        if let Some(names) = self.names {
+            check_keys("ExpressionAttributeNames", b'#', names)?;
+        }
+        if let Some(values) = self.values {
+            check_keys("ExpressionAttributeValues", b':', values)?;
+        }
+        self.value_error.map_or(Ok(()), Err)
+    }
+}
+
+fn check_keys<V>(member: &str, sigil: u8, map: &BTreeMap<String, V>) -> Result<(), ApiError> {
+    if map.is_empty() {
+        return Err(ApiError::validation(format!("{member} must not be empty")));
+    }
+    for key in map.keys() {
+        let is_placeholder = key.as_bytes().split_first().is_some_and(|(first, rest)| {
+            *first == sigil
+                && !rest.is_empty()
+                && rest
+                    .iter()
+                    .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        });
+        if !is_placeholder || key.len() > limits::PLACEHOLDER_BYTES_MAX {
+            return Err(ApiError::validation(format!(
+                "{member} contains invalid key: Syntax error; key: \"{key}\""
+            )));
+        }
+    }
+    Ok(())
+}

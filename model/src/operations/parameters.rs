@@ -1,0 +1,89 @@
+//! The closed sets of words that requests choose from.
+
+macro_rules! parameters {
+    ($($(#[$doc:meta])* $name:ident [$order:literal] default $default:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+
+    })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// The words in the order in which the service's errors list them.
+            pub(crate) const WORDS: &'static str = $order;
+
+            /// The word in the API.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)+
+                }
+            }
+
+            /// What that word in the API stands for.
+            pub fn from_name(name: &str) -> Option<$name> {
+                match name {
+                    $($text => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                $name::$default
+            }
+        }
+    )+};
+}
+
+parameters! {
+    /// Which attributes a write answers.
+    ReturnValues ["[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]"] default None {
+        /// Nothing.
+        None = "NONE",
+        /// The whole item as it was.
+        AllOld = "ALL_OLD",
+        /// What was at the updated paths.
+        UpdatedOld = "UPDATED_OLD",
+        /// The whole item as it is now.
+        AllNew = "ALL_NEW",
+        /// What is at the updated paths now.
+        UpdatedNew = "UPDATED_NEW",
+    }
+    /// Whether an answer tells what it cost.
+    ReturnConsumedCapacity ["[INDEXES, TOTAL, NONE]"] default None {
+        /// No.
+        None = "NONE",
+        /// As one number.
+        Total = "TOTAL",
+        /// With the table and each index apart.
+        Indexes = "INDEXES",
+    }
+    /// Whether a write answers the size of its item collection.
+    ReturnItemCollectionMetrics ["[SIZE, NONE]"] default None {
+        /// No.
+        None = "NONE",
+        /// Yes, for tables with local secondary indexes.
+        Size = "SIZE",
+    }
+    /// Whether the error of a failed condition carries the item.
+    ReturnValuesOnConditionCheckFailure ["[ALL_OLD, NONE]"] default None {
+        /// No.
+        None = "NONE",
+        /// Yes, as it is.
+        AllOld = "ALL_OLD",
+    }
+    /// What Query and Scan answer.
+    Select ["[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]"] default AllAttributes {
+        /// Whole items.
+        AllAttributes = "ALL_ATTRIBUTES",
+        /// What the index holds.
+        AllProjectedAttributes = "ALL_PROJECTED_ATTRIBUTES",
+        /// What the projection names.
+        SpecificAttributes = "SPECIFIC_ATTRIBUTES",
+        /// Only how many.
+        Count = "COUNT",
+    }
+}

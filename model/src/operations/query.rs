@@ -1,0 +1,299 @@
+//! Query: reads the items of one partition key in order.
+
+use std::collections::BTreeMap;
+
+use serde::de::MapAccess;
+
+use crate::capacity::ConsumedCapacity;
+use crate::error::ApiError;
+use crate::json::AttributeMap;
+use crate::json::read::{Context, List, Member, Members, read_document};
+use crate::json::write::{Object, item_json_bytes, write_item, write_list};
+use crate::operations::constraints::Constraints;
+use crate::operations::data_wire::DataWire;
+use crate::operations::parameters::{ReturnConsumedCapacity, Select};
+use crate::value::Item;
+
+/// A Query request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryRequest {
+    /// Name or ARN of the table.
+    pub table_name: String,
+    /// The index to read instead of the table.
+    pub index_name: Option<String>,
+    /// What to answer; absent means the default for what is read.
+    pub select: Option<Select>,
+    /// The most items to evaluate, before the filter.
+    pub limit: Option<u32>,
+    /// Whether the answer must reflect all writes that were acknowledged before.
+    pub consistent_read: bool,
+    /// The partition key, and a range of sort keys.
+    pub key_condition_expression: String,
+    /// What items must satisfy to be answered.
+    pub filter_expression: Option<String>,
+    /// Which attributes to answer.
+    pub projection_expression: Option<String>,
+    /// What `#name` placeholders stand for.
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    /// What `:value` placeholders stand for.
+    pub expression_attribute_values: Option<Item>,
+    /// Ascending order of sort keys, or descending.
+    pub scan_index_forward: bool,
+    /// The key after which to go on.
+    pub exclusive_start_key: Option<Item>,
+    /// Whether the answer tells what it cost.
+    pub return_consumed_capacity: ReturnConsumedCapacity,
+}
+
+/// A Query or Scan answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryResponse {
+    /// The items; absent for `Select: COUNT`.
+    pub items: Option<Vec<Item>>,
+    /// How many items satisfied the filter.
+    pub count: u64,
+    /// How many items were evaluated.
+    pub scanned_count: u64,
+    /// The key to go on after; absent at the end of the data.
+    pub last_evaluated_key: Option<Item>,
+    /// What the read cost, if asked.
+    pub consumed_capacity: Option<ConsumedCapacity>,
+}
+
+const MEMBERS: &[&str] = &[
+    "TableName",
+    "IndexName",
+    "Select",
+    "AttributesToGet",
+    "Limit",
+    "ConsistentRead",
+    "KeyConditions",
+    "QueryFilter",
+    "ConditionalOperator",
+    "ScanIndexForward",
+    "ExclusiveStartKey",
+    "ReturnConsumedCapacity",
+    "ProjectionExpression",
+    "FilterExpression",
+    "KeyConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+];
+
+impl QueryRequest {
+    /// A query of a table with the defaults of the API.
+    pub fn new(table_name: impl Into<String>, key_condition: impl Into<String>) -> QueryRequest {
+        QueryRequest {
+            table_name: table_name.into(),
+            index_name: None,
+            select: None,
+            limit: None,
+            consistent_read: false,
+            key_condition_expression: key_condition.into(),
+            filter_expression: None,
+            projection_expression: None,
+            expression_attribute_names: None,
+            expression_attribute_values: None,
+            scan_index_forward: true,
+            exclusive_start_key: None,
+            return_consumed_capacity: ReturnConsumedCapacity::None,
+        }
+    }
+
+    /// Reads a request and makes the checks that come before expressions are parsed.
+    ///
+    /// # Errors
+    /// A SerializationException or ValidationException in the service's words.
+    pub fn parse(body: &[u8]) -> Result<QueryRequest, ApiError> {
+        let mut wire = DataWire::read(body, MEMBERS)?;
+        let table_name = wire.take_table_name()?;
+        let mut constraints = Constraints::default();
+        let select = constraints.word(
+            "select",
+            wire.select.as_deref(),
+            Select::WORDS,
+            Select::from_name,
+        );
+        let return_consumed_capacity = constraints
+            .word(
+                "returnConsumedCapacity",
+                wire.return_consumed_capacity.as_deref(),
+                ReturnConsumedCapacity::WORDS,
+                ReturnConsumedCapacity::from_name,
+            )
+            .unwrap_or_default();
+        constraints.name("indexName", wire.index_name.as_deref());
+        constraints.finish()?;
+        if wire.limit.is_some_and(|limit| limit < 1) {
+            // Unlike every other such text, Scan's included.
+            return Err(ApiError::validation(
+                "1 validation error detected: Value at 'Limit' failed to satisfy constraint: \
+                 Member must have value greater than or equal to 1",
+            ));
+        }
+        wire.check_values_and_expressions(|wire| {
+            [
+                ("FilterExpression", wire.filter_expression.as_deref()),
+                (
+                    "KeyConditionExpression",
+                    wire.key_condition_expression.as_deref(),
+                ),
+                (
+                    "ProjectionExpression",
+                    wire.projection_expression.as_deref(),
+                ),
+            ]
+        })?;
+        let key_condition_expression = wire.key_condition_expression.ok_or_else(|| {
+            ApiError::validation(
+                "Either the KeyConditions or KeyConditionExpression parameter must be specified in \
+                 the request.",
+            )
+        })?;
+        Ok(QueryRequest {
+            table_name,
+            index_name: wire.index_name,
+            select,
+            limit: wire.limit.and_then(|limit| u32::try_from(limit).ok()),
+            consistent_read: wire.consistent_read.unwrap_or_default(),
+            key_condition_expression,
+            filter_expression: wire.filter_expression,
+            projection_expression: wire.projection_expression,
+            expression_attribute_names: wire.expression_attribute_names,
+            expression_attribute_values: wire.expression_attribute_values,
+            scan_index_forward: wire.scan_index_forward.unwrap_or(true),
+            exclusive_start_key: wire.exclusive_start_key,
+            return_consumed_capacity,
+        })
+    }
+
+    /// What may be selected, after the expressions were parsed.
+    ///
+    /// # Errors
+    /// A ValidationException.
+    pub fn check_select(&self) -> Result<(), ApiError> {
+        check_select(
+            self.select,
+            self.index_name.is_some(),
+            self.projection_expression.is_some(),
+            "1 validation error detected: ",
+        )
+    }
+
+    /// Whether the answer has items, or only their number.
+    pub fn counts_only(&self) -> bool {
+        self.select == Some(Select::Count)
+    }
+
+    /// The request as a client sends it.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512);
+        let mut object = Object::begin(&mut out);
+        object.text("TableName", &self.table_name);
+        object.optional_text("IndexName", self.index_name.as_deref());
+        object.optional_text("Select", self.select.map(Select::as_str));
+        if let Some(limit) = self.limit {
+            object.whole("Limit", u64::from(limit));
+        }
+        object.optional_boolean("ConsistentRead", self.consistent_read.then_some(true));
+        object.text("KeyConditionExpression", &self.key_condition_expression);
+        object.optional_text("FilterExpression", self.filter_expression.as_deref());
+        object.optional_text(
+            "ProjectionExpression",
+            self.projection_expression.as_deref(),
+        );
+        object.placeholders(
+            &self.expression_attribute_names,
+            &self.expression_attribute_values,
+        );
+        object.optional_boolean(
+            "ScanIndexForward",
+            (!self.scan_index_forward).then_some(false),
+        );
+        object.optional_item("ExclusiveStartKey", self.exclusive_start_key.as_ref());
+        object.capacity_mode(self.return_consumed_capacity);
+        object.end();
+        out
+    }
+}
+
+impl QueryResponse {
+    /// The answer's body.
+    pub fn to_json(&self) -> Vec<u8> {
+        let items = self.items.as_deref().unwrap_or(&[]);
+        let bytes: usize = items.iter().map(item_json_bytes).sum();
+        let mut out = Vec::with_capacity(bytes + 256);
+        let mut object = Object::begin(&mut out);
+        if let Some(items) = &self.items {
+            write_list(items, object.member("Items"), write_item);
+        }
+        object.whole("Count", self.count);
+        object.whole("ScannedCount", self.scanned_count);
+        object.optional_item("LastEvaluatedKey", self.last_evaluated_key.as_ref());
+        object.optional_capacity(self.consumed_capacity.as_ref());
+        object.end();
+        out
+    }
+
+    /// Reads an answer, for clients.
+    ///
+    /// # Errors
+    /// The body is not an answer of this kind.
+    pub fn parse(body: &[u8]) -> Result<QueryResponse, ApiError> {
+        let mut response = QueryResponse::default();
+        let context = Context::default();
+        read_document(body, &context, &mut response)?;
+        context.take_noted().map_or(Ok(response), Err)
+    }
+}
+
+impl Members for QueryResponse {
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        value: Member<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        let count = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+        match name {
+            "Items" => {
+                let items = value.read(List(AttributeMap::ITEM))?;
+                self.items =
+                    items.map(|items| items.into_iter().map(Option::unwrap_or_default).collect());
+            }
+            "Count" => self.count = count(value.integer()?).unwrap_or_default(),
+            "ScannedCount" => self.scanned_count = count(value.integer()?).unwrap_or_default(),
+            "LastEvaluatedKey" => self.last_evaluated_key = value.read(AttributeMap::ITEM)?,
+            "ConsumedCapacity" => self.consumed_capacity = value.new_structure()?,
+            _ => value.ignore()?,
+        }
+        Ok(())
+    }
+}
+
+/// The rules for `Select`, which Query and Scan share but for the beginning of one text.
+pub(crate) fn check_select(
+    select: Option<Select>,
+    has_index: bool,
+    has_projection: bool,
+    prefix: &str,
+) -> Result<(), ApiError> {
+    match (select, has_projection) {
+        (Some(Select::AllProjectedAttributes), _) if !has_index => Err(ApiError::validation(
+            "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+        )),
+        (Some(Select::SpecificAttributes), false) => Err(ApiError::validation(format!(
+            "{prefix}Must specify the AttributesToGet or ProjectionExpression when choosing to get \
+             SPECIFIC_ATTRIBUTES"
+        ))),
+        (Some(Select::Count), true) => Err(ApiError::validation(
+            "Cannot specify the ProjectionExpression when choosing to get only the Count",
+        )),
+        (Some(select @ (Select::AllAttributes | Select::AllProjectedAttributes)), true) => {
+            Err(ApiError::validation(format!(
+                "Cannot specify the ProjectionExpression when choosing to get {}",
+                select.as_str()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
