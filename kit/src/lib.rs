@@ -14,3 +14,4 @@ pub mod shutdown;
 pub mod sigv4;
 pub mod task;
 pub mod telemetry;
+pub mod tls;

@@ -26,6 +26,7 @@ use tracing::{debug, info, warn};
 
 use super::connection::{Connections, drive};
 use crate::task::TaskOwner;
+use crate::tls::ReloadingServerConfig;
 
 /// How often idle connections are looked for; the granularity of the idle timeout.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,6 +34,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after a failed `accept`: the process is out of file descriptors, and trying again at once
 /// would spin until one is closed.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// For a TLS handshake; a client on a slow link takes three round trips.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The bounds of one server.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct ServerOptions {
     /// A connection without a request for this long is closed. `DynamoDB` does so after about a
     /// minute (guide: "Best practices for connections"), the default.
     pub idle_timeout: Duration,
+    /// With it the server speaks TLS only.
+    pub tls: Option<ReloadingServerConfig>,
     /// Metrics to keep.
     pub metrics: ServerMetrics,
 }
@@ -60,6 +66,7 @@ impl ServerOptions {
             connections_max: 4_096,
             header_bytes_max: 16 * 1024,
             idle_timeout: Duration::from_secs(60),
+            tls: None,
             metrics: ServerMetrics::default(),
         }
     }
@@ -94,6 +101,12 @@ impl ServerMetrics {
             metrics.accept_errors.clone(),
         );
         metrics
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn open_connections(&self) -> i64 {
+        self.connections.get()
     }
 }
 
@@ -165,6 +178,19 @@ where
 
     /// Accepts connections until the token of `tasks` is cancelled, then tells them to close.
     pub async fn run(&self, listener: TcpListener, tasks: &TaskOwner) {
+        self.run_with_door(listener, tasks, |stream| std::future::ready(Some(stream)))
+            .await;
+    }
+
+    /// As [`Self::run`], but each accepted connection passes `door` first, in a task of its own and
+    /// holding its place under the connection limit. The door looks at the first bytes
+    /// ([`TcpStream::peek`]) and hands the stream back to be served HTTP, or keeps it and gives
+    /// `None` when it is done with it. It must bound its own waiting.
+    pub async fn run_with_door<D, G>(&self, listener: TcpListener, tasks: &TaskOwner, door: D)
+    where
+        D: Fn(TcpStream) -> G + Clone + Send + 'static,
+        G: Future<Output = Option<TcpStream>> + Send,
+    {
         let Shared {
             options,
             connections,
@@ -182,7 +208,7 @@ where
                 () = token.cancelled() => break,
                 _ = sweeps.tick() => connections.sweep(idle_ticks),
                 accepted = self.accept(&listener) => match accepted {
-                    Ok((stream, permit)) => self.start(stream, permit, tasks),
+                    Ok((stream, permit)) => self.start(stream, permit, door.clone(), tasks),
                     Err(error) => self.accept_failed(&error).await,
                 },
             }
@@ -241,15 +267,42 @@ where
         Ok((stream, permit))
     }
 
-    fn start(&self, stream: TcpStream, permit: OwnedSemaphorePermit, tasks: &TaskOwner) {
+    fn start<D, G>(
+        &self,
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        door: D,
+        tasks: &TaskOwner,
+    ) where
+        D: Fn(TcpStream) -> G + Send + 'static,
+        G: Future<Output = Option<TcpStream>> + Send,
+    {
         let server = self.clone();
         tasks.spawn("http connection", async move {
             let _permit = permit;
             if let Err(error) = stream.set_nodelay(true) {
                 debug!(error = &error as &dyn Error, "TCP_NODELAY could not be set");
             }
-            server.serve_connection(stream).await;
+            let Some(stream) = door(stream).await else {
+                return;
+            };
+            match &server.shared.options.tls {
+                None => server.serve_connection(stream).await,
+                Some(tls) => server.serve_tls(stream, tls).await,
+            }
         });
+    }
+
+    async fn serve_tls(&self, stream: TcpStream, tls: &ReloadingServerConfig) {
+        let handshake = tls.acceptor().accept(stream);
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+            Ok(Ok(stream)) => self.serve_connection(stream).await,
+            Ok(Err(error)) => {
+                let server = self.shared.options.name;
+                debug!(server, error = &error as &dyn Error, "TLS handshake failed");
+            }
+            Err(_elapsed) => debug!(server = self.shared.options.name, "TLS handshake timed out"),
+        }
     }
 
     async fn accept_failed(&self, error: &io::Error) {

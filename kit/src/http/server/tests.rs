@@ -229,6 +229,7 @@ async fn a_running_handler_is_not_swept_away() {
     let mut buffer = vec![0_u8; 4096];
     let length = client.read(&mut buffer).await.unwrap();
     assert!(buffer[..length].ends_with(b"done"));
+    drop(client);
     tasks.shutdown(GRACE).await;
 }
 
