@@ -1,0 +1,169 @@
+//! The names of everything that the operator makes. The contract with users: Services and Secrets are found by these.
+
+use crate::crd::{DaxCluster, StorageCluster, table::DEFAULT_STORAGE_CLUSTER};
+
+/// The pods' label with the name of their `StorageCluster`.
+pub const STORAGE_CLUSTER_LABEL: &str = "stator.dev/storage-cluster";
+/// The pods' label with the name of their `DaxCluster`.
+pub const DAX_CLUSTER_LABEL: &str = "stator.dev/dax-cluster";
+/// The pods' label with the name of their rack.
+pub const RACK_LABEL: &str = "stator.dev/rack";
+/// Stops all work on a StorageCluster or DaxCluster while it is `true`.
+pub const PAUSED_ANNOTATION: &str = "stator.dev/paused";
+
+/// DynamoDB API of a storage node.
+pub const API_PORT: u16 = 8000;
+/// Node-to-node RPC.
+pub const RPC_PORT: u16 = 7000;
+/// Admin API.
+pub const ADMIN_PORT: u16 = 7001;
+/// Ops port of a storage node.
+pub const STORAGE_OPS_PORT: u16 = 9090;
+/// Clients of the cache.
+pub const DAX_PORT: u16 = 8111;
+/// Between cache nodes.
+pub const DAX_PEER_PORT: u16 = 8112;
+/// Ops port of a cache node.
+pub const DAX_OPS_PORT: u16 = 9091;
+
+/// Names around a `StorageCluster`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageNames {
+    /// Name of the `StorageCluster`.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+impl StorageNames {
+    /// Of that cluster in that namespace.
+    pub fn new(cluster: &str, namespace: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            namespace: namespace.to_owned(),
+        }
+    }
+
+    /// Of that object.
+    pub fn of(cluster: &StorageCluster) -> Self {
+        Self::new(
+            cluster.metadata.name.as_deref().unwrap_or_default(),
+            cluster.metadata.namespace.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// The headless Service of the storage nodes, and the PodDisruptionBudget over them.
+    pub fn storage(&self) -> String {
+        format!("{}-storage", self.cluster)
+    }
+
+    /// The StatefulSet of a rack.
+    pub fn rack(&self, rack: &str) -> String {
+        format!("{}-storage-{rack}", self.cluster)
+    }
+
+    /// A pod, which is also the name of its storage node.
+    pub fn pod(&self, rack: &str, ordinal: i32) -> String {
+        format!("{}-{ordinal}", self.rack(rack))
+    }
+
+    /// The Service that clients use.
+    pub fn service(&self) -> String {
+        if self.cluster == DEFAULT_STORAGE_CLUSTER {
+            "dynamodb".to_owned()
+        } else {
+            format!("{}-dynamodb", self.cluster)
+        }
+    }
+
+    /// The host of one storage node. Without the cluster's domain, which the resolver's search list supplies.
+    pub fn pod_host(&self, pod: &str) -> String {
+        format!("{pod}.{}.{}.svc", self.storage(), self.namespace)
+    }
+
+    /// The DynamoDB API for clients in the cluster.
+    pub fn endpoint(&self) -> String {
+        format!(
+            "http://{}.{}.svc:{API_PORT}",
+            self.service(),
+            self.namespace
+        )
+    }
+
+    /// Secret with the root access key.
+    pub fn root_secret(&self) -> String {
+        format!("{}-root", self.cluster)
+    }
+
+    /// Secret with the operator's own access key.
+    pub fn operator_secret(&self) -> String {
+        format!("{}-operator", self.cluster)
+    }
+
+    /// Secret with the access key that caches use upstream.
+    pub fn dax_secret(&self) -> String {
+        format!("{}-dax-upstream", self.cluster)
+    }
+
+    /// Secret with the list of all callers, mounted into storage nodes and caches.
+    pub fn credentials_secret(&self) -> String {
+        format!("{}-credentials", self.cluster)
+    }
+
+    /// Secret with the certificate authority of the cluster.
+    pub fn ca_secret(&self) -> String {
+        format!("{}-ca", self.cluster)
+    }
+
+    /// Secret with the certificate of the storage nodes.
+    pub fn node_tls_secret(&self) -> String {
+        format!("{}-node-tls", self.cluster)
+    }
+}
+
+/// Names around a `DaxCluster`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaxNames {
+    /// Name of the `DaxCluster`.
+    pub cluster: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+impl DaxNames {
+    /// Of that object.
+    pub fn of(cluster: &DaxCluster) -> Self {
+        Self {
+            cluster: cluster.metadata.name.clone().unwrap_or_default(),
+            namespace: cluster.metadata.namespace.clone().unwrap_or_default(),
+        }
+    }
+
+    /// The StatefulSet.
+    pub fn stateful_set(&self) -> String {
+        format!("{}-dax", self.cluster)
+    }
+
+    /// The headless Service of the cache nodes.
+    pub fn nodes(&self) -> String {
+        format!("{}-dax-nodes", self.cluster)
+    }
+
+    /// The Service that clients use.
+    pub fn service(&self) -> String {
+        if self.cluster == DEFAULT_STORAGE_CLUSTER {
+            "dax".to_owned()
+        } else {
+            format!("{}-dax", self.cluster)
+        }
+    }
+
+    /// Where clients connect.
+    pub fn endpoint(&self) -> String {
+        format!(
+            "http://{}.{}.svc:{DAX_PORT}",
+            self.service(),
+            self.namespace
+        )
+    }
+}
