@@ -2,6 +2,7 @@
 //!
 //! Each takes any bytes, must not panic, and asserts what has to hold for whatever it accepts.
 
+use crate::expression::fuzzing;
 use crate::json;
 use crate::operations::{BatchWriteItemRequest, PutItemRequest};
 
@@ -35,4 +36,9 @@ pub fn item_json(data: &[u8]) {
             "a BatchWriteItem request does not survive its own JSON"
         );
     }
+}
+
+/// Expressions: any text, taken as each kind of expression, is refused or can be applied to items.
+pub fn expressions(data: &[u8]) {
+    fuzzing::parse_and_apply(&String::from_utf8_lossy(data), &fuzzing::item());
 }

@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod capacity;
 pub mod error;
+pub mod expression;
 pub mod fuzzing;
 pub mod json;
 pub mod key;
