@@ -11,7 +11,7 @@ mod connector;
 mod response;
 mod server;
 
-pub use body::{BodyError, read_body};
+pub use body::{BodyError, REQUEST_BYTES_MAX, read_body};
 pub use client::{ClientError, ClientOptions, HttpClient};
 pub use response::{AMZ_JSON, CRC32_HEADER, REQUEST_ID_HEADER, RequestId, data_plane_response};
 pub use server::{HttpServer, ServerMetrics, ServerOptions, serve};

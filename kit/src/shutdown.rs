@@ -80,3 +80,31 @@ pub async fn signal(tasks: &TaskOwner) -> io::Result<ShutdownSignal> {
     signals.exit_on_next(tasks);
     Ok(signal)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_is_kept_for_whoever_waits_next() {
+        let mut signals = Signals::install().unwrap();
+        for (name, expected) in [
+            ("-TERM", ShutdownSignal::Terminate),
+            ("-INT", ShutdownSignal::Interrupt),
+        ] {
+            let own = std::process::id().to_string();
+            assert!(
+                Command::new("kill")
+                    .args([name, &own])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            let seen = tokio::time::timeout(Duration::from_secs(5), signals.next()).await;
+            assert_eq!(seen, Ok(expected));
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! someone must look. Item contents and credentials are never logged.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -147,7 +148,9 @@ pub fn init(args: &TelemetryArgs) -> Result<LogFilterHandle, TelemetryError> {
         log_format,
     } = args;
     let (filter, handle) = reload::Layer::new(parse_filter(log_filter)?);
-    let lines = fmt_layer::layer().with_writer(std::io::stderr);
+    let lines = fmt_layer::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let lines = match log_format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

@@ -93,7 +93,7 @@ struct Entry {
 /// The credentials a process accepts. Clones share them, reloads included.
 #[derive(Clone)]
 pub struct CredentialsStore {
-    by_id: Arc<RwLock<Arc<ById>>>,
+    by_id: Arc<RwLock<ById>>,
 }
 
 impl CredentialsStore {
@@ -111,7 +111,7 @@ impl CredentialsStore {
     /// [`CredentialsError`].
     pub fn from_json(text: &[u8]) -> Result<Self, CredentialsError> {
         Ok(Self {
-            by_id: Arc::new(RwLock::new(Arc::new(parse(text)?))),
+            by_id: Arc::new(RwLock::new(parse(text)?)),
         })
     }
 
@@ -171,7 +171,7 @@ impl CredentialsStore {
         match parse(text) {
             Ok(by_id) => {
                 let count = by_id.len();
-                *self.by_id.write() = Arc::new(by_id);
+                *self.by_id.write() = by_id;
                 if !first {
                     info!(count, "credentials reloaded");
                 }

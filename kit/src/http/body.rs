@@ -10,6 +10,10 @@ use tokio::time::Instant;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+/// Longest request of `DynamoDB`; a longer one is answered 413 (guide: "Service, account, and table
+/// quotas").
+pub const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Bytes reserved up front for a body that comes in pieces, whatever length it claims: a lying
 /// `Content-Length` costs no more than this.
 const RESERVED_BYTES_MAX: usize = 64 * 1024;
@@ -32,6 +36,10 @@ pub enum BodyError {
     Broken(#[source] BoxError),
 }
 
+/// An oversized body is read on and thrown away for as many times its limit: a client that is still
+/// writing when the connection closes sees a reset instead of the answer.
+const DISCARDED_LIMITS: usize = 2;
+
 /// Reads `body` to its end. A body that arrived together with its head, as small ones do, is
 /// returned without a copy and without a timer.
 ///
@@ -46,16 +54,52 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
+    let result = read_within_limit(&mut body, limit_bytes, deadline).await;
+    if let Err(BodyError::TooLarge { .. }) = &result {
+        let discarding = discard(&mut body, limit_bytes.saturating_mul(DISCARDED_LIMITS));
+        // Best effort: the answer is the same whether all of it was read or not.
+        drop(tokio::time::timeout_at(deadline, discarding).await);
+    }
+    result
+}
+
+async fn read_within_limit<B>(
+    body: &mut B,
+    limit_bytes: usize,
+    deadline: Instant,
+) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     if body.size_hint().lower() > u64::try_from(limit_bytes).unwrap_or(u64::MAX) {
         return Err(BodyError::TooLarge { limit_bytes });
     }
-    let mut reading = pin!(collect(&mut body, limit_bytes));
+    let mut reading = pin!(collect(body, limit_bytes));
     if let Poll::Ready(result) = futures::poll!(reading.as_mut()) {
         return result;
     }
     match tokio::time::timeout_at(deadline, reading).await {
         Ok(result) => result,
         Err(_elapsed) => Err(BodyError::TimedOut),
+    }
+}
+
+/// Reads up to `bytes` more, unless the body says beforehand that it is longer.
+async fn discard<B>(body: &mut B, bytes: usize)
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let mut left = bytes;
+    if body.size_hint().lower() > u64::try_from(left).unwrap_or(u64::MAX) {
+        return;
+    }
+    while let Ok(Some(data)) = next_data(body).await {
+        match left.checked_sub(data.len()) {
+            Some(less) => left = less,
+            None => return,
+        }
     }
 }
 

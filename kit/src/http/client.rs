@@ -20,6 +20,7 @@ use http_body_util::Full;
 use hyper::rt::Executor;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioTimer;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::body::read_body;
@@ -39,6 +40,9 @@ pub struct ClientOptions {
     pub idle_timeout: Duration,
     /// Idle connections kept per server. Default 64, a proxy's usual concurrency.
     pub idle_connections_max: usize,
+    /// Requests under way at once; more wait for a place, at most until their deadline. Default
+    /// 1,024, and with it the number of connections.
+    pub requests_max: usize,
     /// Longest answer taken. Default 17 MiB: the longest of `DynamoDB`, `BatchGetItem`, is 16 MB.
     pub response_bytes_max: usize,
     /// For `https`; without it such requests fail.
@@ -51,6 +55,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(45),
             idle_connections_max: 64,
+            requests_max: 1_024,
             response_bytes_max: 17 * 1024 * 1024,
             tls: None,
         }
@@ -77,6 +82,7 @@ struct DeadlinePassed;
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Client<Connector, TrackedBody>,
+    places: Arc<Semaphore>,
     response_bytes_max: usize,
 }
 
@@ -88,6 +94,7 @@ impl HttpClient {
             connect_timeout,
             idle_timeout,
             idle_connections_max,
+            requests_max,
             response_bytes_max,
             tls,
         } = options;
@@ -100,8 +107,10 @@ impl HttpClient {
                 timeout: connect_timeout,
                 tls,
             });
+        let places = Arc::new(Semaphore::new(requests_max));
         Self {
             client,
+            places,
             response_bytes_max,
         }
     }
@@ -121,6 +130,10 @@ impl HttpClient {
         if Instant::now() >= deadline {
             return Err(ClientError::NotSent(Box::new(DeadlinePassed)));
         }
+        let place = tokio::time::timeout_at(deadline, self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            return Err(ClientError::NotSent(Box::new(DeadlinePassed)));
+        };
         let taken = Arc::new(AtomicBool::new(false));
         // hyper does not ask for the body of a request that has none, so nothing is known of it.
         let traceable = !request.body().is_empty();

@@ -128,27 +128,26 @@ impl Drop for Registered {
     }
 }
 
-/// Marks its connection busy while a handler runs.
-struct InHandler {
-    connections: Arc<Connections>,
-    state: Arc<ConnectionState>,
-}
+/// Marks its connection busy while a handler runs. It borrows, so that a request counts no
+/// reference up or down.
+struct InHandler<'a>(&'a Registered);
 
-impl InHandler {
-    fn enter(registered: &Registered) -> Self {
+impl<'a> InHandler<'a> {
+    fn enter(registered: &'a Registered) -> Self {
         registered.state.in_handler.store(true, Ordering::Release);
-        Self {
-            connections: Arc::clone(&registered.connections),
-            state: Arc::clone(&registered.state),
-        }
+        Self(registered)
     }
 }
 
-impl Drop for InHandler {
+impl Drop for InHandler<'_> {
     fn drop(&mut self) {
-        let tick = self.connections.tick.load(Ordering::Relaxed);
-        self.state.last_active_tick.store(tick, Ordering::Relaxed);
-        self.state.in_handler.store(false, Ordering::Release);
+        let Registered {
+            connections, state, ..
+        } = self.0;
+        state
+            .last_active_tick
+            .store(connections.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+        state.in_handler.store(false, Ordering::Release);
     }
 }
 
@@ -166,8 +165,9 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let registered = &registered;
     let service = service_fn(|request| {
-        let busy = InHandler::enter(&registered);
+        let busy = InHandler::enter(registered);
         let response = handler(request);
         async move {
             let response = response.await;

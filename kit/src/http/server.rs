@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -72,6 +72,13 @@ impl ServerOptions {
     }
 }
 
+/// Gauge.
+const CONNECTIONS: &str = "connections";
+/// Counter; `_total` is added by the encoder.
+const LIMIT_STALLS: &str = "connection_limit_stalls";
+/// Counter; `_total` is added by the encoder.
+const ACCEPT_ERRORS: &str = "accept_errors";
+
 /// What one server counts.
 #[derive(Clone, Debug, Default)]
 pub struct ServerMetrics {
@@ -84,19 +91,18 @@ impl ServerMetrics {
     /// Metrics registered under `registry`, which carries the server's prefix.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        registry.register_with_unit(
-            "connections",
+        registry.register(
+            CONNECTIONS,
             "Open HTTP connections",
-            Unit::Other("count".to_owned()),
             metrics.connections.clone(),
         );
         registry.register(
-            "connection_limit_stalls",
+            LIMIT_STALLS,
             "Times the server stopped accepting because the connection limit was reached",
             metrics.limit_stalls.clone(),
         );
         registry.register(
-            "accept_errors",
+            ACCEPT_ERRORS,
             "Failed attempts to accept a connection",
             metrics.accept_errors.clone(),
         );

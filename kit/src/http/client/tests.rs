@@ -202,3 +202,25 @@ async fn https_works_end_to_end_and_plain_http_on_its_port_does_not() {
     );
     assert!(tasks.shutdown(GRACE).await.overdue.is_empty());
 }
+
+#[tokio::test]
+async fn requests_over_the_bound_wait_for_a_place() {
+    let (listener, address) = listen().await;
+    let tasks = TaskOwner::new("test");
+    serve(listener, ServerOptions::new("test"), echo, &tasks);
+    let options = ClientOptions {
+        requests_max: 1,
+        ..ClientOptions::default()
+    };
+    let client = HttpClient::new(options, &tasks);
+    let taken = client.places.acquire().await.unwrap();
+    let deadline = Instant::now() + Duration::from_millis(20);
+    let answer = client.send(post("http", address, b"x"), deadline).await;
+    assert!(matches!(answer, Err(ClientError::NotSent(_))), "{answer:?}");
+    drop(taken);
+    let sends = (0..8).map(|_| client.send(post("http", address, b"x"), soon()));
+    for answer in futures::future::join_all(sends).await {
+        assert_eq!(answer.unwrap().body(), "x");
+    }
+    assert!(tasks.shutdown(GRACE).await.overdue.is_empty());
+}

@@ -253,3 +253,50 @@ async fn hostile_bytes_end_the_connection_and_nothing_else() {
     read_until(&mut client, "well").await;
     assert_eq!(tasks.shutdown(GRACE).await.overdue, Vec::<&str>::new());
 }
+
+#[tokio::test]
+async fn a_client_that_writes_too_much_reads_its_answer_all_the_same() {
+    let (listener, address) = listen().await;
+    let tasks = TaskOwner::new("test");
+    let refuse = |request: Request<Incoming>| async {
+        let deadline = Instant::now() + GRACE;
+        let refused = read_body(request.into_body(), 1 << 20, deadline)
+            .await
+            .is_err();
+        Response::new(Full::new(Bytes::from(format!("refused {refused}"))))
+    };
+    serve(listener, ServerOptions::new("test"), refuse, &tasks);
+    let mut client = TcpStream::connect(address).await.unwrap();
+    // More than the sockets' buffers hold, so that a server that stopped reading would be noticed.
+    let body = "x".repeat((1 << 20) + (1 << 19));
+    client.write_all(post(&body).as_bytes()).await.unwrap();
+    read_until(&mut client, "refused true").await;
+    tasks.shutdown(GRACE).await;
+}
+
+#[tokio::test]
+async fn a_door_takes_what_is_not_http_and_lets_the_rest_pass() {
+    let (listener, address) = listen().await;
+    let tasks = TaskOwner::new("test");
+    let server = HttpServer::new(ServerOptions::new("test"), echo);
+    let owner = tasks.clone();
+    tasks.spawn("server", async move {
+        let door = |mut stream: TcpStream| async {
+            let mut first = [0_u8; 1];
+            stream.peek(&mut first).await.ok()?;
+            if first == *b"J" {
+                stream.write_all(b"native").await.ok()?;
+                return None;
+            }
+            Some(stream)
+        };
+        server.run_with_door(listener, &owner, door).await;
+    });
+    let mut native = TcpStream::connect(address).await.unwrap();
+    native.write_all(b"J").await.unwrap();
+    read_until(&mut native, "native").await;
+    let mut http = TcpStream::connect(address).await.unwrap();
+    http.write_all(post("json").as_bytes()).await.unwrap();
+    read_until(&mut http, "json").await;
+    tasks.shutdown(GRACE).await;
+}
