@@ -15,19 +15,45 @@
 //! - A proposal runs to its end even when the caller's future is dropped.
 //!   [`GroupHandle::propose_holding`] keeps a value, such as a latch, until the outcome is settled.
 
+mod checkpoint;
 mod command;
+mod group;
 mod ids;
+mod install;
+mod log;
+mod metrics;
+mod network;
+mod node;
+mod progress;
+mod raft;
+mod read_index;
+mod rows;
+mod runtime;
+mod serve;
+mod snapshot;
+mod state_machine;
+mod wire;
 
 use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::command::{
     Cause, ChangeKind, CommandError, EngineWrite, Images, LogCommand, SYSTEM_KEY_MIN,
 };
+pub use self::group::GroupHandle;
 pub use self::ids::{GroupId, NodeId, PartitionId, RequestId};
+pub use self::log::{DiskDirectory, LogDirectory, LogFile, Loss, LossyDirectory};
+pub use self::metrics::ReplicationMetrics;
+pub use self::node::{InitializeError, Replication, StartError};
+pub use self::runtime::seed_randomness_of_this_thread;
 
 use bytes::Bytes;
+use stator_kit::clock::WallClock;
+use stator_kit::task::TaskOwner;
 
-use crate::engine::{EngineError, EngineSnapshot, Keyspace};
+use crate::engine::{Engine, EngineError, EngineSnapshot, Keyspace};
+use crate::rpc::Transport;
 
 /// One range of keys that belongs to a group.
 pub type OwnedRange = (Keyspace, Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -111,4 +137,110 @@ pub enum ReadError {
     /// This node's storage has failed.
     #[error("the storage of this node has failed")]
     StorageFailed,
+}
+
+/// What [`Replication::start`] needs.
+pub struct ReplicationOptions {
+    /// This node.
+    pub node_id: NodeId,
+    /// The groups that live here.
+    pub groups: Vec<GroupConfig>,
+    /// Where commands are applied. Only replication writes the keys that belong to groups.
+    pub engine: Arc<dyn Engine>,
+    /// Which keys belong to which group.
+    pub data: Arc<dyn GroupData>,
+    /// Where the log lives, a directory of its own.
+    pub log: Arc<dyn LogDirectory>,
+    /// The way to other nodes.
+    pub transport: Arc<dyn Transport>,
+    /// The wall clock, for timestamps of commands.
+    pub clock: Arc<dyn WallClock>,
+    /// A random number, another one at each start.
+    pub seed: u64,
+    /// Owns every task of replication.
+    pub owner: TaskOwner,
+    /// What is counted; register it once.
+    pub metrics: ReplicationMetrics,
+    /// Intervals and amounts.
+    pub timing: Timing,
+    /// Threads, or tasks on a simulated clock.
+    pub execution: Execution,
+}
+
+/// The intervals and amounts of replication.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Timing {
+    /// Between two heartbeats of a leader.
+    pub heartbeat_interval: Duration,
+    /// The least time without a leader before a follower stands for election.
+    pub election_timeout_min: Duration,
+    /// The greatest, and how long a leader's lease lasts. Writes resume within about twice this after a failure.
+    pub election_timeout_max: Duration,
+    /// The longest time between two persists of an engine that was written.
+    pub persist_interval: Duration,
+    /// Applied entries after which the engine is persisted before the interval is over.
+    pub persist_entries: u64,
+    /// Applied entries that stay in the log for followers that catch up; beyond them they need a snapshot.
+    pub kept_entries: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat_interval: Duration::from_millis(100),
+            election_timeout_min: Duration::from_millis(600),
+            election_timeout_max: Duration::from_millis(1200),
+            persist_interval: Duration::from_secs(5),
+            persist_entries: 20_000,
+            kept_entries: 4096,
+        }
+    }
+}
+
+/// How the blocking parts of replication run.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Execution {
+    /// On threads of their own.
+    Threads,
+    /// As tasks, with a pause in place of a sync of the log: for simulations, where threads would not be deterministic.
+    Simulated {
+        /// How long a sync takes.
+        sync_time: Duration,
+    },
+}
+
+/// Where a group stands, as one node sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GroupStatus {
+    /// Which group.
+    pub id: GroupId,
+    /// The term of this node.
+    pub term: u64,
+    /// The leader, as far as known.
+    pub leader: Option<NodeId>,
+    /// Whether this node is the leader.
+    pub is_leader: bool,
+    /// The last index of this node's log; 0 for an empty log.
+    pub last_log: u64,
+    /// The last index known to be committed.
+    pub committed: u64,
+    /// The last index applied on this node.
+    pub applied: u64,
+    /// The last index purged from this node's log.
+    pub purged: u64,
+    /// The voters; their progress is known to a leader only.
+    pub voters: Vec<VoterStatus>,
+    /// Whether this node's storage has failed, so that it serves nothing until restarted.
+    pub storage_failed: bool,
+}
+
+/// How far one voter has got, as the leader knows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VoterStatus {
+    /// Which node.
+    pub node: NodeId,
+    /// The last index known to be in its log.
+    pub matched: Option<u64>,
+    /// Entries it lacks; `None` where this node is not the leader.
+    pub lag_entries: Option<u64>,
 }

@@ -1,0 +1,82 @@
+//! What a group's state machine tells the rest of the node about itself, without a lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use super::log::LogPosition;
+use super::rows::AppliedState;
+use crate::hlc::Hlc;
+
+/// How far a group has been applied on this node, and the clock that follows from it.
+pub(super) struct Progress {
+    applied: watch::Sender<u64>,
+    position: watch::Sender<Option<LogPosition>>,
+    /// The greatest time applied or issued.
+    clock: AtomicU64,
+    installing: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            applied: watch::channel(0).0,
+            position: watch::channel(None).0,
+            clock: AtomicU64::new(0),
+            installing: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn set(&self, state: &AppliedState) {
+        self.clock.fetch_max(state.hlc.0, Ordering::AcqRel);
+        self.position.send_replace(state.applied);
+        self.applied
+            .send_replace(state.applied.map_or(0, |applied| applied.log_index));
+    }
+
+    pub(super) fn set_installing(&self, installing: bool) {
+        self.installing.store(installing, Ordering::Release);
+    }
+
+    /// Whether the group's data is being replaced, so that it must not be read.
+    pub(super) fn is_installing(&self) -> bool {
+        self.installing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn position(&self) -> Option<LogPosition> {
+        *self.position.borrow()
+    }
+
+    pub(super) fn applied(&self) -> watch::Receiver<u64> {
+        self.applied.subscribe()
+    }
+
+    /// A time after everything applied or issued, and not before `now`.
+    pub(super) fn next_hlc(&self, now: Hlc) -> Hlc {
+        let next = |last: u64| Some(Hlc(last).next().max(now).0);
+        let last = self
+            .clock
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        let last = last.unwrap_or_else(|last| last);
+        Hlc(last).next().max(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_ascends_whatever_the_wall_clock_does() {
+        let progress = Progress::new();
+        let first = progress.next_hlc(Hlc(1000));
+        let second = progress.next_hlc(Hlc(10));
+        assert!(second > first);
+        progress.set(&AppliedState {
+            hlc: Hlc(5000),
+            ..AppliedState::default()
+        });
+        assert!(progress.next_hlc(Hlc(20)) > Hlc(5000));
+        assert_eq!(progress.next_hlc(Hlc(9000)), Hlc(9000));
+    }
+}
