@@ -103,5 +103,3 @@ pub(super) fn open_log(
     });
     Ok(storages.collect())
 }
-
-#[cfg(test)]
