@@ -1,0 +1,201 @@
+"""Fixtures of the conformance suite.
+
+By default the suite starts a storage node (`storage-node dev`) and a cache in front of it and runs every test
+against both. With `--endpoint URL` it runs against that endpoint instead (the real service included), with the
+credentials of the environment.
+"""
+
+import os
+import socket
+import subprocess
+import time
+import uuid
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+REGION = os.environ.get("AWS_REGION", "us-east-1")
+START_SECONDS = 20
+
+
+def pytest_addoption(parser):
+    parser.addoption("--endpoint", default=None, help="run against this endpoint, not a node of our own")
+
+
+def pytest_generate_tests(metafunc):
+    if "endpoint" in metafunc.fixturenames:
+        given = metafunc.config.getoption("--endpoint")
+        names = ["given"] if given else ["node", "cache"]
+        metafunc.parametrize("endpoint", names, indirect=True, scope="session")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_until_listening(port, process):
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args} ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
+class Running:
+    """A program of ours with its log in a file; stopped with SIGTERM."""
+
+    def __init__(self, arguments, port, log):
+        self.port = port
+        with open(log, "wb") as output:
+            self.process = subprocess.Popen(arguments, stdout=output, stderr=output)
+        wait_until_listening(port, self.process)
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(timeout=20) == 0, f"{self.process.args} did not drain cleanly"
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("node")
+    port, ops = free_port(), free_port()
+    running = Running(
+        [
+            os.environ["STATOR_STORAGE_NODE"], "dev",
+            "--data-dir", str(folder / "data"),
+            "--listen", f"127.0.0.1:{port}",
+            "--ops-listen", f"127.0.0.1:{ops}",
+        ],
+        port,
+        folder / "log",
+    )
+    yield f"http://127.0.0.1:{port}"
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def cache(node, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache")
+    port, ops, peers = free_port(), free_port(), free_port()
+    running = Running(
+        [
+            os.environ["STATOR_DAX_PROXY"], "dev",
+            "--upstream", node,
+            "--data-dir", str(folder / "data"),
+            "--listen", f"127.0.0.1:{port}",
+            "--peer-listen", f"127.0.0.1:{peers}",
+            "--ops-listen", f"127.0.0.1:{ops}",
+        ],
+        port,
+        folder / "log",
+    )
+    yield f"http://127.0.0.1:{port}"
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint(request):
+    if request.param == "given":
+        return request.config.getoption("--endpoint")
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def client(endpoint):
+    return make_client(endpoint)
+
+
+def make_client(endpoint, **config):
+    settings = {"retries": {"total_max_attempts": 1}, "parameter_validation": False, **config}
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "local"),
+        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
+        config=Config(**settings),
+    )
+
+
+def create_table(client, partition_key="S", sort_key=None, **settings):
+    """Makes a table with keys `pk` and, where a type is given, `sk`; waits until it is ACTIVE."""
+    name = f"conformance-{uuid.uuid4().hex[:12]}"
+    schema = [{"AttributeName": "pk", "KeyType": "HASH"}]
+    attributes = [{"AttributeName": "pk", "AttributeType": partition_key}]
+    if sort_key:
+        schema.append({"AttributeName": "sk", "KeyType": "RANGE"})
+        attributes.append({"AttributeName": "sk", "AttributeType": sort_key})
+    settings.setdefault("BillingMode", "PAY_PER_REQUEST")
+    client.create_table(TableName=name, KeySchema=schema, AttributeDefinitions=attributes, **settings)
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return name
+
+
+@pytest.fixture(scope="session")
+def hash_table(client):
+    name = create_table(client)
+    yield name
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture(scope="session")
+def sorted_table(client):
+    name = create_table(client, sort_key="S")
+    yield name
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture(scope="session")
+def number_sorted_table(client):
+    name = create_table(client, sort_key="N")
+    yield name
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture
+def pk():
+    """A partition key that no other test uses."""
+    return {"S": uuid.uuid4().hex}
+
+
+class Refused:
+    """What a refused call said."""
+
+    def __init__(self, error):
+        self.response = error.response
+        self.code = error.response["Error"]["Code"]
+        self.message = error.response["Error"].get("Message", "")
+        self.status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.fixture
+def refused():
+    """Calls a function that must be refused, and returns what it was told."""
+
+    def call(function, *arguments, **parameters):
+        with pytest.raises(ClientError) as caught:
+            function(*arguments, **parameters)
+        return Refused(caught.value)
+
+    return call
+
+
+@pytest.fixture
+def invalid(refused):
+    """Calls a function that must be refused with a ValidationException of exactly this message."""
+
+    def call(message, function, **parameters):
+        answer = refused(function, **parameters)
+        assert (answer.code, answer.status) == ("ValidationException", 400)
+        assert answer.message == message
+
+    return call
