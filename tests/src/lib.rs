@@ -1,5 +1,11 @@
-//! Test equipment: conformance, clusters of processes, Kubernetes, histories and checkers.
+//! Test equipment: clusters of processes, a local Kubernetes, workloads that record histories, and the checkers
+//! that judge them.
 
+pub mod client;
+pub mod history;
 pub mod images;
+pub mod load;
 pub mod local_kubernetes;
+pub mod node_processes;
 pub mod volume_provisioner;
+pub mod workload;

@@ -1,13 +1,164 @@
-//! `cargo xtask demo`: the whole of Stator on one machine.
+//! `cargo xtask demo`: a storage node, a cache, a table from its manifest and a stock AWS client on one machine.
 
-use anyhow::{Result, bail};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
 use clap::Args;
+
+use crate::process::{OwnedChild, cargo, program_path, run as run_command, workspace_root};
+use crate::python;
+
+const NODE: &str = "127.0.0.1:8000";
+const NODE_OPS: &str = "127.0.0.1:9090";
+const CACHE: &str = "127.0.0.1:8111";
+const CACHE_OPS: &str = "127.0.0.1:9091";
+const CACHE_PEERS: &str = "127.0.0.1:8112";
+const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Flags of `cargo xtask demo`.
 #[derive(Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Where the data stays (default: .stator/demo in the workspace).
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// The manifest to apply.
+    #[arg(long, default_value = "examples/orders.yaml")]
+    manifest: PathBuf,
+    /// Ends after the first pass instead of serving until Ctrl-C.
+    #[arg(long)]
+    once: bool,
+    /// Build profile of the programs: release or dev.
+    #[arg(long, default_value = "release")]
+    profile: String,
+}
 
 /// Runs until Ctrl-C.
-pub(crate) fn run(_options: &Options) -> Result<()> {
-    bail!("not built yet")
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("no signal handler")?;
+    let root = workspace_root();
+    let manifest = root.join(&options.manifest);
+    let data = options.data_dir.clone().unwrap_or_else(|| root.join(".stator/demo"));
+    let python = python::environment()?;
+    println!("building storage-node, dax-proxy and operator ({} profile)", options.profile);
+    run_command(&mut cargo(&[
+        "build",
+        "--locked",
+        "--profile",
+        &options.profile,
+        "--bin",
+        "storage-node",
+        "--bin",
+        "dax-proxy",
+        "--bin",
+        "operator",
+    ]))?;
+    let mut children = start(&data, &options.profile)?;
+    let table = apply(&manifest, &options.profile)?;
+    println!();
+    run_command(
+        Command::new(python.join("python"))
+            .arg(root.join("examples/demo.py"))
+            .arg(&table)
+            .envs(client_environment()),
+    )?;
+    print_endpoints(&data);
+    while !options.once && !stop.load(Ordering::Relaxed) {
+        for child in &mut children {
+            child.check_running()?;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!("\nstopping; the data stays in {}", data.display());
+    // The cache first, so that it does not lose its upstream while it drains.
+    while let Some(child) = children.pop() {
+        drop(child);
+    }
+    Ok(())
+}
+
+fn start(data: &std::path::Path, profile: &str) -> Result<Vec<OwnedChild>> {
+    for address in [NODE, CACHE] {
+        if TcpStream::connect(address).is_ok() {
+            bail!("something already listens on {address}");
+        }
+    }
+    let mut children = vec![OwnedChild::start(
+        "storage-node",
+        Command::new(program_path(profile, "storage-node"))
+            .arg("dev")
+            .args(["--listen", NODE, "--ops-listen", NODE_OPS])
+            .arg("--data-dir")
+            .arg(data.join("node")),
+    )?];
+    wait_for(NODE, &mut children)?;
+    children.push(OwnedChild::start(
+        "dax-proxy",
+        Command::new(program_path(profile, "dax-proxy"))
+            .arg("dev")
+            .args(["--upstream", &format!("http://{NODE}"), "--listen", CACHE])
+            .args(["--ops-listen", CACHE_OPS, "--peer-listen", CACHE_PEERS])
+            .arg("--data-dir")
+            .arg(data.join("cache")),
+    )?);
+    wait_for(CACHE, &mut children)?;
+    Ok(children)
+}
+
+fn wait_for(address: &str, children: &mut [OwnedChild]) -> Result<()> {
+    let start = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        for child in children.iter_mut() {
+            child.check_running()?;
+        }
+        if start.elapsed() > START_LIMIT {
+            bail!("nothing listens on {address} after {START_LIMIT:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Applies the manifest with the operator's own planner and returns the table's name.
+fn apply(manifest: &std::path::Path, profile: &str) -> Result<String> {
+    run_command(
+        Command::new(program_path(profile, "operator"))
+            .arg("apply")
+            .arg("--file")
+            .arg(manifest)
+            .args(["--endpoint", &format!("http://{NODE}")])
+            .envs(client_environment()),
+    )?;
+    let text = std::fs::read_to_string(manifest)
+        .with_context(|| format!("cannot read {}", manifest.display()))?;
+    text.lines()
+        .find_map(|line| line.trim().strip_prefix("tableName:"))
+        .map(|name| name.trim().trim_matches(['"', '\'']).to_owned())
+        .context("the manifest names no table")
+}
+
+fn client_environment() -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", format!("http://{CACHE}")),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+    ]
+}
+
+fn print_endpoints(data: &std::path::Path) {
+    println!("\nserving until Ctrl-C; the data is in {}", data.display());
+    println!("  DynamoDB API          http://{NODE}");
+    println!("  the same, cached      http://{CACHE}");
+    println!("  metrics               http://{NODE_OPS}/metrics and http://{CACHE_OPS}/metrics");
+    println!("for an AWS SDK or the AWS CLI:");
+    for (name, value) in client_environment() {
+        println!("  export {name}={value}");
+    }
 }

@@ -1,0 +1,99 @@
+//! House rules as tests, so that plain cargo is the only runner.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Every file of the workspace with this ending, without build output.
+fn files(ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !matches!(name.as_str(), "target" | ".git" | "__pycache__" | ".stator") {
+                    folders.push(path);
+                }
+            } else if name.ends_with(ending) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no {ending} files: the walk is broken");
+    found.sort();
+    found
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut broken = Vec::new();
+    for document in files(".md") {
+        let text = fs::read_to_string(&document).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            if !document.parent().unwrap().join(path).exists() {
+                broken.push(format!("{}: {target}", document.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn every_decision_is_in_the_index() {
+    let folder = root().join("docs/adr");
+    let index = fs::read_to_string(folder.join("README.md")).unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        assert!(name == "README.md" || index.contains(&format!("({name})")), "{name} is not listed");
+    }
+}
+
+#[test]
+fn services_depend_on_model_and_kit_and_never_on_each_other() {
+    let check = |folder: &str, allowed: &[&str]| {
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        let ours: Vec<_> = manifest
+            .lines()
+            .filter(|line| line.starts_with("stator-"))
+            .map(|line| line.split(['.', ' ', '=']).next().unwrap())
+            .collect();
+        for name in &ours {
+            assert!(allowed.contains(name), "{folder} depends on {name}");
+        }
+        assert_eq!(ours.len(), allowed.len(), "{folder}: {ours:?}");
+    };
+    check("model", &[]);
+    check("kit", &[]);
+    for service in ["storage-node", "dax-proxy", "operator"] {
+        check(service, &["stator-kit", "stator-model"]);
+    }
+    check("xtask", &[]);
+}
+
+#[test]
+fn nothing_is_left_to_do_behind_a_feature() {
+    // Put together here, so that this file does not name what it looks for.
+    let marks = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("FIX", "ME")];
+    for source in files(".rs") {
+        let text = fs::read_to_string(&source).unwrap();
+        for mark in marks {
+            assert!(!text.contains(mark), "{}: {mark}", source.display());
+        }
+    }
+}
+
+#[test]
+fn ci_runs_the_test_command_of_the_readme() {
+    let command = "cargo xtask test";
+    assert!(fs::read_to_string(root().join(".ci/run")).unwrap().contains(command));
+    assert!(fs::read_to_string(root().join("README.md")).unwrap().contains(command));
+}
