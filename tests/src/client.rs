@@ -1,19 +1,24 @@
 //! A DynamoDB client that tells surely-refused from unknown: what a recorded history needs and SDKs hide.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use stator_kit::clock::{SystemWallClock, WallClock as _};
+use stator_kit::sigv4::{AccessKey, sign};
 
 /// Longer than a server's own deadline, so that its answer is seen.
 const DEADLINE: Duration = Duration::from_secs(12);
+/// The default of `storage-node --region`.
+const REGION: &str = "us-east-1";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An access key.
@@ -78,15 +83,31 @@ impl Client {
 
     /// Sends one DynamoDB operation and classifies its outcome. Nothing is retried.
     pub async fn call(&self, operation: &str, body: &Value) -> Answer {
-        let request = self.request(Method::POST, "/", "dynamodb", Some(operation), body.to_string());
+        let request = self.request(
+            Method::POST,
+            "/",
+            "dynamodb",
+            Some(operation),
+            body.to_string(),
+        );
         let request = match request {
             Ok(request) => request,
-            Err(error) => return Answer::Refused { conditional: false, code: String::new(), message: error.to_string() },
+            Err(error) => {
+                return Answer::Refused {
+                    conditional: false,
+                    code: String::new(),
+                    message: error.to_string(),
+                };
+            }
         };
         match tokio::time::timeout(DEADLINE, self.send(request)).await {
-            Err(_) => Answer::Unknown { why: "no answer within the deadline".to_owned() },
+            Err(_) => Answer::Unknown {
+                why: "no answer within the deadline".to_owned(),
+            },
             Ok(Err(error)) if error.is_connect() => Answer::NotSent,
-            Ok(Err(error)) => Answer::Unknown { why: error.to_string() },
+            Ok(Err(error)) => Answer::Unknown {
+                why: error.to_string(),
+            },
             Ok(Ok((status, body))) => classify(status, &body),
         }
     }
@@ -95,7 +116,12 @@ impl Client {
     ///
     /// # Errors
     /// The last answer, after `limit`.
-    pub async fn call_until_ok(&self, operation: &str, body: &Value, limit: Duration) -> Result<Value> {
+    pub async fn call_until_ok(
+        &self,
+        operation: &str,
+        body: &Value,
+        limit: Duration,
+    ) -> Result<Value> {
         let start = tokio::time::Instant::now();
         loop {
             match self.call(operation, body).await {
@@ -115,7 +141,11 @@ impl Client {
         let (status, body) = tokio::time::timeout(DEADLINE, self.send(request))
             .await
             .context("no answer within the deadline")??;
-        anyhow::ensure!(status == StatusCode::OK, "{status}: {}", String::from_utf8_lossy(&body));
+        anyhow::ensure!(
+            status == StatusCode::OK,
+            "{status}: {}",
+            String::from_utf8_lossy(&body)
+        );
         serde_json::from_slice(&body).context("the admin API did not answer JSON")
     }
 
@@ -127,31 +157,83 @@ impl Client {
         operation: Option<&str>,
         body: String,
     ) -> Result<Request<Full<Bytes>>> {
-        let uri: http::Uri = format!("{}{path}", self.endpoint).parse().context("a bad endpoint")?;
-        let host = uri.authority().context("an endpoint without a host")?.to_string();
-        let mut builder = Request::builder().method(method).uri(uri).header("host", host);
-        if let Some(operation) = operation {
-            builder = builder
-                .header("content-type", "application/x-amz-json-1.0")
-                .header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
-        }
-        let request = builder.body(()).context("a bad request")?;
-        let (mut parts, ()) = request.into_parts();
-        if let Some(key) = &self.key {
-            sign(&mut parts, body.as_bytes(), key, service);
-        }
+        let url = format!("{}{path}", self.endpoint);
+        let parts = parts(
+            method,
+            &url,
+            self.key.as_deref(),
+            service,
+            operation,
+            body.as_bytes(),
+        )?;
         Ok(Request::from_parts(parts, Full::from(body)))
     }
 
-    async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), SendError> {
-        let response = self.http.request(request).await.map_err(SendError::Request)?;
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), SendError> {
+        let response = self
+            .http
+            .request(request)
+            .await
+            .map_err(SendError::Request)?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(SendError::Body)?.to_bytes();
         Ok((parts.status, body))
     }
+}
+
+/// Head of a DynamoDB request to `endpoint` (`http://host:port`), signed where a key is given.
+///
+/// # Errors
+/// Where the endpoint is not a URL.
+pub fn signed_parts(
+    endpoint: &str,
+    key: Option<&Key>,
+    operation: &str,
+    body: &[u8],
+) -> Result<Parts> {
+    parts(
+        Method::POST,
+        endpoint,
+        key,
+        "dynamodb",
+        Some(operation),
+        body,
+    )
+}
+
+fn parts(
+    method: Method,
+    url: &str,
+    key: Option<&Key>,
+    service: &str,
+    operation: Option<&str>,
+    body: &[u8],
+) -> Result<Parts> {
+    let uri: http::Uri = url.parse().context("a bad URL")?;
+    let host = uri.authority().context("a URL without a host")?.to_string();
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(uri)
+        .header("host", host);
+    if let Some(operation) = operation {
+        builder = builder
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
+    }
+    let (mut parts, ()) = builder.body(()).context("a bad request")?.into_parts();
+    if let Some(key) = key {
+        let key = AccessKey::new(key.id.clone(), key.secret.clone());
+        sign(
+            &mut parts,
+            body,
+            &key,
+            REGION,
+            service,
+            SystemWallClock.now(),
+        )
+        .context("cannot sign")?;
+    }
+    Ok(parts)
 }
 
 /// Unsigned GET of a URL; status and text.
@@ -160,7 +242,9 @@ impl Client {
 /// Where there is no answer within two seconds.
 pub async fn get(url: &str) -> Result<(u16, String)> {
     let client = Client::new("", None);
-    let request = Request::get(url).body(Full::default()).context("a bad URL")?;
+    let request = Request::get(url)
+        .body(Full::default())
+        .context("a bad URL")?;
     let (status, body) = tokio::time::timeout(CONNECT_TIMEOUT, client.send(request))
         .await
         .context("no answer within two seconds")??;
@@ -186,11 +270,26 @@ fn classify(status: StatusCode, body: &[u8]) -> Answer {
     if status == StatusCode::OK {
         return Answer::Ok(json);
     }
-    let text = |name: &str| json.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let code = text("__type").rsplit('#').next().unwrap_or_default().to_owned();
+    let text = |name: &str| {
+        json.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let code = text("__type")
+        .rsplit('#')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let message = text("message");
     if status.is_client_error() {
-        return Answer::Refused { conditional: code == "ConditionalCheckFailedException", code, message };
+        return Answer::Refused {
+            conditional: code == "ConditionalCheckFailedException",
+            code,
+            message,
+        };
     }
-    Answer::Unknown { why: format!("{status} {code} {message}") }
+    Answer::Unknown {
+        why: format!("{status} {code} {message}"),
+    }
 }

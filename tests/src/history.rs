@@ -84,14 +84,23 @@ pub fn check(history: &[Recorded]) -> Result<(), Failure> {
         keys.entry(&recorded.key).or_default().push(recorded);
     }
     for (key, recorded) in keys {
-        let operations: Vec<_> = recorded.iter().map(|recorded| operation(recorded)).collect();
+        let operations: Vec<_> = recorded
+            .iter()
+            .map(|recorded| operation(recorded))
+            .collect();
         match check_operations_timeout(&operations, CHECK_TIMEOUT) {
             CheckResult::Ok => {}
             CheckResult::Illegal => {
-                return Err(Failure::NotLinearizable { key: key.to_owned(), operations: listing(&recorded) });
+                return Err(Failure::NotLinearizable {
+                    key: key.to_owned(),
+                    operations: listing(&recorded),
+                });
             }
             CheckResult::Unknown => {
-                return Err(Failure::Undecided { key: key.to_owned(), count: operations.len() });
+                return Err(Failure::Undecided {
+                    key: key.to_owned(),
+                    count: operations.len(),
+                });
             }
         }
     }
@@ -112,8 +121,13 @@ fn listing(recorded: &[&Recorded]) -> String {
     let mut sorted = recorded.to_vec();
     sorted.sort_by_key(|recorded| recorded.call);
     let line = |recorded: &&Recorded| {
-        let answer = recorded.answer.map_or_else(|| "unknown".to_owned(), |time| time.to_string());
-        format!("  client {} [{}, {answer}] {:?}", recorded.client, recorded.call, recorded.action)
+        let answer = recorded
+            .answer
+            .map_or_else(|| "unknown".to_owned(), |time| time.to_string());
+        format!(
+            "  client {} [{}, {answer}] {:?}",
+            recorded.client, recorded.call, recorded.action
+        )
     };
     sorted.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -135,7 +149,11 @@ impl Model for Register {
         match action {
             Action::Read(seen) => (seen == state, *state),
             Action::Write(value) => (true, Some(*value)),
-            Action::CompareAndSet { expected, next, held } => {
+            Action::CompareAndSet {
+                expected,
+                next,
+                held,
+            } => {
                 let holds = expected == state;
                 let after = if holds { Some(*next) } else { *state };
                 (held.is_none_or(|held| held == holds), after)
@@ -153,11 +171,25 @@ mod tests {
     use super::*;
 
     fn recorded(client: u32, call: i64, answer: Option<i64>, action: Action) -> Recorded {
-        Recorded { client, key: "k".to_owned(), call, answer, action }
+        Recorded {
+            client,
+            key: "k".to_owned(),
+            call,
+            answer,
+            action,
+        }
     }
 
     fn add(client: u32, call: i64, answer: i64, sum: i64) -> Recorded {
-        recorded(client, call, Some(answer), Action::Add { by: 1, sum: Some(sum) })
+        recorded(
+            client,
+            call,
+            Some(answer),
+            Action::Add {
+                by: 1,
+                sum: Some(sum),
+            },
+        )
     }
 
     #[test]
@@ -170,7 +202,11 @@ mod tests {
                 1,
                 31,
                 Some(40),
-                Action::CompareAndSet { expected: Some(7), next: 8, held: Some(true) },
+                Action::CompareAndSet {
+                    expected: Some(7),
+                    next: 8,
+                    held: Some(true),
+                },
             ),
             add(2, 35, 50, 9),
         ];
@@ -184,28 +220,48 @@ mod tests {
             recorded(1, 11, Some(20), Action::Write(2)),
             recorded(2, 21, Some(30), Action::Read(Some(1))),
         ];
-        assert!(matches!(check(&history), Err(Failure::NotLinearizable { .. })));
+        assert!(matches!(
+            check(&history),
+            Err(Failure::NotLinearizable { .. })
+        ));
     }
 
     #[test]
     fn a_lost_acknowledged_write_is_caught() {
-        let history =
-            [recorded(1, 0, Some(10), Action::Write(1)), recorded(2, 11, Some(20), Action::Read(None))];
-        assert!(matches!(check(&history), Err(Failure::NotLinearizable { .. })));
+        let history = [
+            recorded(1, 0, Some(10), Action::Write(1)),
+            recorded(2, 11, Some(20), Action::Read(None)),
+        ];
+        assert!(matches!(
+            check(&history),
+            Err(Failure::NotLinearizable { .. })
+        ));
     }
 
     #[test]
     fn an_increment_that_counts_twice_is_caught() {
         let history = [add(1, 0, 10, 1), add(2, 11, 20, 3)];
-        assert!(matches!(check(&history), Err(Failure::NotLinearizable { .. })));
+        assert!(matches!(
+            check(&history),
+            Err(Failure::NotLinearizable { .. })
+        ));
     }
 
     #[test]
     fn two_winners_of_one_condition_are_caught() {
-        let win =
-            |client, next| Action::CompareAndSet { expected: None, next, held: Some(client != 0) };
-        let history = [recorded(1, 0, Some(30), win(1, 1)), recorded(2, 5, Some(20), win(2, 2))];
-        assert!(matches!(check(&history), Err(Failure::NotLinearizable { .. })));
+        let win = |client, next| Action::CompareAndSet {
+            expected: None,
+            next,
+            held: Some(client != 0),
+        };
+        let history = [
+            recorded(1, 0, Some(30), win(1, 1)),
+            recorded(2, 5, Some(20), win(2, 2)),
+        ];
+        assert!(matches!(
+            check(&history),
+            Err(Failure::NotLinearizable { .. })
+        ));
     }
 
     #[test]
@@ -229,6 +285,9 @@ mod tests {
             recorded(2, 21, Some(30), Action::Write(6)),
             recorded(2, 31, Some(40), Action::Read(Some(5))),
         ];
-        assert!(matches!(check(&history), Err(Failure::NotLinearizable { .. })));
+        assert!(matches!(
+            check(&history),
+            Err(Failure::NotLinearizable { .. })
+        ));
     }
 }

@@ -71,7 +71,9 @@ impl Load {
                 .context("no runtime")?;
             runtime.block_on(load.run_here())
         });
-        thread.join().map_err(|_panic| anyhow::anyhow!("the load generator panicked"))?
+        thread
+            .join()
+            .map_err(|_panic| anyhow::anyhow!("the load generator panicked"))?
     }
 
     async fn run_here(self) -> Result<Measured> {
@@ -91,7 +93,10 @@ impl Load {
         };
         while let Some(part) = connections.join_next().await {
             let part = part.context("a connection's task")??;
-            total.latency.add(&part.latency).context("histograms differ")?;
+            total
+                .latency
+                .add(&part.latency)
+                .context("histograms differ")?;
             total.successes += part.successes;
             total.failures += part.failures;
             total.first_failure = total.first_failure.or(part.first_failure);
@@ -104,7 +109,9 @@ impl Load {
 }
 
 async fn drive(load: Load, offset: usize, start: Instant, end: Instant) -> Result<Measured> {
-    let mut stream = TcpStream::connect(load.address).await.context("cannot connect")?;
+    let mut stream = TcpStream::connect(load.address)
+        .await
+        .context("cannot connect")?;
     stream.set_nodelay(true).context("cannot set TCP_NODELAY")?;
     let mut measured = Measured {
         rate: 0.0,
@@ -126,7 +133,12 @@ async fn drive(load: Load, offset: usize, start: Instant, end: Instant) -> Resul
             if let Some(parsed) = (load.parser)(&buffer) {
                 break parsed;
             }
-            if stream.read_buf(&mut buffer).await.context("cannot receive")? == 0 {
+            if stream
+                .read_buf(&mut buffer)
+                .await
+                .context("cannot receive")?
+                == 0
+            {
                 anyhow::bail!("the server closed the connection");
             }
         };
@@ -139,7 +151,10 @@ async fn drive(load: Load, offset: usize, start: Instant, end: Instant) -> Resul
         } else if sent >= start {
             measured.successes += 1;
             let nanoseconds = u64::try_from(sent.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            measured.latency.record(nanoseconds).context("a latency out of range")?;
+            measured
+                .latency
+                .record(nanoseconds)
+                .context("a latency out of range")?;
         }
         buffer.advance(parsed.length);
     }

@@ -32,14 +32,21 @@ pub fn program(name: &str) -> Result<PathBuf> {
         }
     };
     let path = folder.join(name);
-    ensure!(path.is_file(), "{} is missing: cargo build --workspace makes it", path.display());
+    ensure!(
+        path.is_file(),
+        "{} is missing: cargo build --workspace makes it",
+        path.display()
+    );
     Ok(path)
 }
 
 /// The key that every cluster of this module accepts.
 #[must_use]
 pub fn root_key() -> Key {
-    Key { id: "AKIATEST".to_owned(), secret: "secret-of-the-test".to_owned() }
+    Key {
+        id: "AKIATEST".to_owned(),
+        secret: "secret-of-the-test".to_owned(),
+    }
 }
 
 /// A cluster of processes on 127.0.0.1; everything ends when it is dropped.
@@ -72,7 +79,10 @@ impl NodeProcesses {
         let mut held = Vec::new();
         let mut port = || -> Result<u16> {
             let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-            let port = listener.local_addr().context("a listener without address")?.port();
+            let port = listener
+                .local_addr()
+                .context("a listener without address")?
+                .port();
             held.push(listener);
             Ok(port)
         };
@@ -88,7 +98,10 @@ impl NodeProcesses {
             });
         }
         drop(held);
-        let mut cluster = Self { folder: folder.to_owned(), nodes };
+        let mut cluster = Self {
+            folder: folder.to_owned(),
+            nodes,
+        };
         for number in 0..count {
             cluster.start_node(number)?;
         }
@@ -100,8 +113,11 @@ impl NodeProcesses {
     /// # Errors
     /// Where the process cannot be started.
     pub fn start_node(&mut self, number: usize) -> Result<()> {
-        let peers: Vec<_> =
-            self.nodes.iter().map(|node| format!("{}=127.0.0.1:{}", node.name, node.rpc)).collect();
+        let peers: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|node| format!("{}=127.0.0.1:{}", node.name, node.rpc))
+            .collect();
         let folder = self.folder.clone();
         let node = self.nodes.get_mut(number).context("no such node")?;
         if node.process.is_some() {
@@ -115,7 +131,13 @@ impl NodeProcesses {
         let errors = log.try_clone().context("cannot share a log")?;
         let child = Command::new(program("storage-node")?)
             .arg("serve")
-            .args(["--node-name", &node.name, "--rack", &format!("rack-{number}"), "--insecure"])
+            .args([
+                "--node-name",
+                &node.name,
+                "--rack",
+                &format!("rack-{number}"),
+                "--insecure",
+            ])
             .args(["--peers", &peers.join(",")])
             .arg("--data-dir")
             .arg(folder.join(&node.name))
@@ -214,7 +236,10 @@ impl NodeProcesses {
     /// The address of one node's ops port.
     #[must_use]
     pub fn ops_address(&self, number: usize) -> String {
-        format!("127.0.0.1:{}", self.nodes.get(number).map_or(0, |node| node.ops))
+        format!(
+            "127.0.0.1:{}",
+            self.nodes.get(number).map_or(0, |node| node.ops)
+        )
     }
 
     /// The text of a node's log so far.
@@ -242,7 +267,10 @@ impl NodeProcesses {
         }
         let log = self.log(number);
         let end: Vec<_> = log.lines().rev().take(20).collect();
-        anyhow::bail!("node {number} is not ready: {last}\n{}", end.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        anyhow::bail!(
+            "node {number} is not ready: {last}\n{}",
+            end.into_iter().rev().collect::<Vec<_>>().join("\n")
+        )
     }
 }
 

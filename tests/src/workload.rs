@@ -100,7 +100,11 @@ impl Workload {
             };
             workers.spawn(worker.run());
         }
-        Self { stop, shared, workers }
+        Self {
+            stop,
+            shared,
+            workers,
+        }
     }
 
     /// Writes acknowledged so far.
@@ -129,7 +133,10 @@ impl Workload {
         while let Some(recorded) = self.workers.join_next().await {
             history.extend(recorded.expect("a worker panicked"));
         }
-        let unknown = history.iter().filter(|recorded| recorded.answer.is_none()).count();
+        let unknown = history
+            .iter()
+            .filter(|recorded| recorded.answer.is_none())
+            .count();
         let gap = self.shared.longest_gap.load(Ordering::Relaxed);
         Report {
             history,
@@ -166,7 +173,14 @@ impl Worker {
             let (operation, body) = self.request(&key, &action);
             let answer = client.call(operation, &body).await;
             let end = self.shared.now();
-            let failed = !matches!(answer, Answer::Ok(_) | Answer::Refused { conditional: true, .. });
+            let failed = !matches!(
+                answer,
+                Answer::Ok(_)
+                    | Answer::Refused {
+                        conditional: true,
+                        ..
+                    }
+            );
             if let Some((action, known)) = outcome(action, &answer) {
                 if known && !matches!(action, Action::Read(_)) {
                     self.shared.acknowledged();
@@ -175,7 +189,13 @@ impl Worker {
                     self.last_seen = seen;
                 }
                 let answer = known.then_some(end);
-                recorded.push(Recorded { client: self.number, key, call, answer, action });
+                recorded.push(Recorded {
+                    client: self.number,
+                    key,
+                    call,
+                    answer,
+                    action,
+                });
             }
             if failed {
                 endpoint += 1;
@@ -189,8 +209,15 @@ impl Worker {
         match self.random.random_range(0..10) {
             0..4 => Action::Read(None),
             4..6 => Action::Write(self.value()),
-            6..8 => Action::CompareAndSet { expected: self.last_seen, next: self.value(), held: None },
-            _ => Action::Add { by: self.value(), sum: None },
+            6..8 => Action::CompareAndSet {
+                expected: self.last_seen,
+                next: self.value(),
+                held: None,
+            },
+            _ => Action::Add {
+                by: self.value(),
+                sum: None,
+            },
         }
     }
 
@@ -202,14 +229,19 @@ impl Worker {
         let table = &self.table;
         let key = json!({"pk": {"S": key}});
         match action {
-            Action::Read(_) => {
-                ("GetItem", json!({"TableName": table, "Key": key, "ConsistentRead": true}))
-            }
+            Action::Read(_) => (
+                "GetItem",
+                json!({"TableName": table, "Key": key, "ConsistentRead": true}),
+            ),
             Action::Write(value) => {
                 let item = json!({"pk": key["pk"], "v": number(*value)});
                 ("PutItem", json!({"TableName": table, "Item": item}))
             }
-            Action::CompareAndSet { expected: Some(expected), next, .. } => (
+            Action::CompareAndSet {
+                expected: Some(expected),
+                next,
+                ..
+            } => (
                 "UpdateItem",
                 json!({
                     "TableName": table,
@@ -219,7 +251,11 @@ impl Worker {
                     "ExpressionAttributeValues": {":next": number(*next), ":expected": number(*expected)},
                 }),
             ),
-            Action::CompareAndSet { expected: None, next, .. } => (
+            Action::CompareAndSet {
+                expected: None,
+                next,
+                ..
+            } => (
                 "UpdateItem",
                 json!({
                     "TableName": table,
@@ -260,16 +296,37 @@ fn outcome(action: Action, answer: &Answer) -> Option<(Action, bool)> {
         }
         (Action::Read(_), _) | (_, Answer::NotSent) => None,
         (Action::Write(value), Answer::Ok(_)) => Some((Action::Write(value), true)),
-        (Action::CompareAndSet { expected, next, .. }, Answer::Ok(_)) => {
-            Some((Action::CompareAndSet { expected, next, held: Some(true) }, true))
-        }
-        (Action::CompareAndSet { expected, next, .. }, Answer::Refused { conditional: true, .. }) => {
-            Some((Action::CompareAndSet { expected, next, held: Some(false) }, true))
-        }
+        (Action::CompareAndSet { expected, next, .. }, Answer::Ok(_)) => Some((
+            Action::CompareAndSet {
+                expected,
+                next,
+                held: Some(true),
+            },
+            true,
+        )),
+        (
+            Action::CompareAndSet { expected, next, .. },
+            Answer::Refused {
+                conditional: true, ..
+            },
+        ) => Some((
+            Action::CompareAndSet {
+                expected,
+                next,
+                held: Some(false),
+            },
+            true,
+        )),
         (Action::Add { by, .. }, Answer::Ok(body)) => {
             let sum = body.get("Attributes").and_then(register);
             // An acknowledged sum that cannot be read is judged as a wrong one.
-            Some((Action::Add { by, sum: Some(sum.unwrap_or(i64::MIN)) }, true))
+            Some((
+                Action::Add {
+                    by,
+                    sum: Some(sum.unwrap_or(i64::MIN)),
+                },
+                true,
+            ))
         }
         (_, Answer::Refused { .. }) => None,
         (action, Answer::Unknown { .. }) => Some((action, false)),

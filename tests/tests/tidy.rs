@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
 }
 
 /// Every file of the workspace with this ending, without build output.
@@ -34,7 +37,11 @@ fn links_between_documents_lead_somewhere() {
     let mut broken = Vec::new();
     for document in files(".md") {
         let text = fs::read_to_string(&document).unwrap();
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let path = target.split('#').next().unwrap();
             if path.is_empty() || path.contains("://") {
                 continue;
@@ -53,7 +60,10 @@ fn every_decision_is_in_the_index() {
     let index = fs::read_to_string(folder.join("README.md")).unwrap();
     for entry in fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-        assert!(name == "README.md" || index.contains(&format!("({name})")), "{name} is not listed");
+        assert!(
+            name == "README.md" || index.contains(&format!("({name})")),
+            "{name} is not listed"
+        );
     }
 }
 
@@ -82,7 +92,11 @@ fn services_depend_on_model_and_kit_and_never_on_each_other() {
 #[test]
 fn nothing_is_left_to_do_behind_a_feature() {
     // Put together here, so that this file does not name what it looks for.
-    let marks = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("FIX", "ME")];
+    let marks = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("FIX", "ME"),
+    ];
     for source in files(".rs") {
         let text = fs::read_to_string(&source).unwrap();
         for mark in marks {
@@ -94,6 +108,14 @@ fn nothing_is_left_to_do_behind_a_feature() {
 #[test]
 fn ci_runs_the_test_command_of_the_readme() {
     let command = "cargo xtask test";
-    assert!(fs::read_to_string(root().join(".ci/run")).unwrap().contains(command));
-    assert!(fs::read_to_string(root().join("README.md")).unwrap().contains(command));
+    assert!(
+        fs::read_to_string(root().join(".ci/run"))
+            .unwrap()
+            .contains(command)
+    );
+    assert!(
+        fs::read_to_string(root().join("README.md"))
+            .unwrap()
+            .contains(command)
+    );
 }

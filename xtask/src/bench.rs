@@ -1,13 +1,39 @@
-//! `cargo xtask bench`: both sides of every figure in one run.
+//! `cargo xtask bench`: both sides of every figure in one run, written to docs/benchmarks.md.
 
-use anyhow::{Result, bail};
+use std::process::Command;
+
+use anyhow::Result;
 use clap::Args;
+
+use crate::process::{cargo, program_path, run as run_command, workspace_root};
+use crate::setup::{Needed, packages};
 
 /// Flags of `cargo xtask bench`.
 #[derive(Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Seconds that each row is measured in each round.
+    #[arg(long, default_value = "3")]
+    seconds: String,
+    /// Rounds.
+    #[arg(long, default_value = "3")]
+    rounds: String,
+}
 
-/// Runs the benchmarks.
-pub(crate) fn run(_options: &Options) -> Result<()> {
-    bail!("not built yet")
+/// Builds the release programs and runs the benchmarks.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if let Err(error) = packages(&[Needed { program: "redis-server", package: "redis-server" }]) {
+        println!("the rows of Redis are left out: {error}");
+    }
+    run_command(&mut cargo(&["build", "--locked", "--release"]))?;
+    run_command(&mut cargo(&["build", "--locked", "--release", "--package", "stator-tests", "--bin", "bench"]))?;
+    let program = program_path("release", "bench");
+    let bin = program.parent().unwrap_or(&program);
+    run_command(
+        Command::new(&program)
+            .arg("--bin-dir")
+            .arg(bin)
+            .args(["--seconds", &options.seconds, "--rounds", &options.rounds])
+            .arg("--out")
+            .arg(workspace_root().join("docs/benchmarks.md")),
+    )
 }

@@ -40,7 +40,8 @@ pub fn parse(buffer: &[u8]) -> Option<Parsed> {
 
 fn content_length(line: &str) -> Option<usize> {
     let (name, value) = line.split_once(':')?;
-    name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    name.eq_ignore_ascii_case("content-length")
+        .then(|| value.trim().parse().ok())?
 }
 
 /// The body of a serialised answer.
@@ -48,7 +49,10 @@ fn content_length(line: &str) -> Option<usize> {
 /// # Errors
 /// Where it is not JSON.
 pub fn body(answer: &[u8]) -> Result<Value> {
-    let start = answer.windows(4).position(|four| four == b"\r\n\r\n").context("no end of headers")?;
+    let start = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .context("no end of headers")?;
     serde_json::from_slice(answer.get(start + 4..).unwrap_or_default()).context("no JSON body")
 }
 
@@ -62,8 +66,14 @@ mod tests {
             let parsed = parse(bytes).map(|parsed| (parsed.length, parsed.success));
             assert_eq!(parsed, expected, "{:?}", String::from_utf8_lossy(bytes));
         };
-        check(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", Some((40, true)));
-        check(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nHTTP", Some((47, false)));
+        check(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+            Some((40, true)),
+        );
+        check(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nHTTP",
+            Some((47, false)),
+        );
         check(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", None);
         check(b"HTTP/1.1 200 OK\r\n", None);
     }

@@ -7,8 +7,12 @@ use super::Parsed;
 /// `SET key value`.
 #[must_use]
 pub fn set(key: &str, value: &[u8]) -> Bytes {
-    let mut request =
-        format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n", key.len(), value.len()).into_bytes();
+    let mut request = format!(
+        "*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${}\r\n",
+        key.len(),
+        value.len()
+    )
+    .into_bytes();
     request.extend_from_slice(value);
     request.extend_from_slice(b"\r\n");
     request.into()
@@ -29,12 +33,21 @@ pub fn parse(buffer: &[u8]) -> Option<Parsed> {
         b'$' => {
             let size: i64 = std::str::from_utf8(head).ok()?.parse().ok()?;
             let Ok(size) = usize::try_from(size) else {
-                return Some(Parsed { length: line + 2, success: false });
+                return Some(Parsed {
+                    length: line + 2,
+                    success: false,
+                });
             };
             let length = line + 2 + size + 2;
-            (buffer.len() >= length).then_some(Parsed { length, success: true })
+            (buffer.len() >= length).then_some(Parsed {
+                length,
+                success: true,
+            })
         }
-        kind => Some(Parsed { length: line + 2, success: *kind != b'-' }),
+        kind => Some(Parsed {
+            length: line + 2,
+            success: *kind != b'-',
+        }),
     }
 }
 

@@ -17,7 +17,9 @@ const SOME_WRITES: u64 = 150;
 
 fn workload(cluster: &NodeProcesses, table: &str, seed: u64) -> Workload {
     Workload::start(&Options {
-        endpoints: (0..cluster.count()).map(|number| cluster.client(number)).collect(),
+        endpoints: (0..cluster.count())
+            .map(|number| cluster.client(number))
+            .collect(),
         table: table.to_owned(),
         workers: WORKERS,
         seed,
@@ -32,13 +34,20 @@ async fn resumes(workload: &Workload, after: &str) {
 /// The node that leads most groups, by its own account.
 async fn busiest_leader(cluster: &NodeProcesses) -> usize {
     for number in 0..cluster.count() {
-        let Ok(status) = cluster.admin(number).admin(http::Method::GET, "/v1/cluster").await else {
+        let Ok(status) = cluster
+            .admin(number)
+            .admin(http::Method::GET, "/v1/cluster")
+            .await
+        else {
             continue;
         };
         let mut led = vec![0; cluster.count()];
         for group in status["groups"].as_array().unwrap() {
-            let leader = group["leader"].as_str().and_then(|name| name.strip_prefix("node-"));
-            if let Some(slot) = leader.and_then(|leader| led.get_mut(leader.parse::<usize>().ok()?)) {
+            let leader = group["leader"]
+                .as_str()
+                .and_then(|name| name.strip_prefix("node-"));
+            if let Some(slot) = leader.and_then(|leader| led.get_mut(leader.parse::<usize>().ok()?))
+            {
                 *slot += 1;
             }
         }
@@ -52,17 +61,34 @@ async fn busiest_leader(cluster: &NodeProcesses) -> usize {
 /// Reads every key of the history once more, as a last strong read, and judges the whole.
 async fn judge(cluster: &NodeProcesses, table: &str, report: Report) {
     let mut history = report.history;
-    let end = history.iter().filter_map(|recorded| recorded.answer).max().unwrap();
-    let keys: std::collections::BTreeSet<_> =
-        history.iter().map(|recorded| recorded.key.clone()).collect();
+    let end = history
+        .iter()
+        .filter_map(|recorded| recorded.answer)
+        .max()
+        .unwrap();
+    let keys: std::collections::BTreeSet<_> = history
+        .iter()
+        .map(|recorded| recorded.key.clone())
+        .collect();
     for (position, key) in keys.into_iter().enumerate() {
         let request =
             json!({"TableName": table, "Key": {"pk": {"S": key}}, "ConsistentRead": true});
         let client = cluster.client(position % cluster.count());
-        let answer = client.call_until_ok("GetItem", &request, START_LIMIT).await.unwrap();
-        let value = answer["Item"]["v"]["N"].as_str().map(|text| text.parse().unwrap());
+        let answer = client
+            .call_until_ok("GetItem", &request, START_LIMIT)
+            .await
+            .unwrap();
+        let value = answer["Item"]["v"]["N"]
+            .as_str()
+            .map(|text| text.parse().unwrap());
         let (call, answer) = (end + 1, Some(end + 2));
-        history.push(Recorded { client: u32::MAX, key, call, answer, action: Action::Read(value) });
+        history.push(Recorded {
+            client: u32::MAX,
+            key,
+            call,
+            answer,
+            action: Action::Read(value),
+        });
     }
     println!(
         "{} operations, {} acknowledged writes, {} unknown, longest gap {:?}",
@@ -71,7 +97,10 @@ async fn judge(cluster: &NodeProcesses, table: &str, report: Report) {
         report.unknown_writes,
         report.longest_write_gap
     );
-    assert!(report.acknowledged_writes >= SOME_WRITES, "the workload hardly wrote");
+    assert!(
+        report.acknowledged_writes >= SOME_WRITES,
+        "the workload hardly wrote"
+    );
     history::check(&history).unwrap();
 }
 
@@ -172,11 +201,25 @@ async fn a_checker_that_is_lied_to_says_so() {
     let key = history.last().unwrap().key.clone();
     let item = json!({"pk": {"S": key}, "v": {"N": "-77"}});
     let put = json!({"TableName": "lie", "Item": item});
-    cluster.client(0).call_until_ok("PutItem", &put, START_LIMIT).await.unwrap();
+    cluster
+        .client(0)
+        .call_until_ok("PutItem", &put, START_LIMIT)
+        .await
+        .unwrap();
     let read = json!({"TableName": "lie", "Key": {"pk": {"S": key}}, "ConsistentRead": true});
-    let answer = cluster.client(0).call_until_ok("GetItem", &read, START_LIMIT).await.unwrap();
-    let value = answer["Item"]["v"]["N"].as_str().map(|text| text.parse().unwrap());
-    let end = history.iter().filter_map(|recorded| recorded.answer).max().unwrap();
+    let answer = cluster
+        .client(0)
+        .call_until_ok("GetItem", &read, START_LIMIT)
+        .await
+        .unwrap();
+    let value = answer["Item"]["v"]["N"]
+        .as_str()
+        .map(|text| text.parse().unwrap());
+    let end = history
+        .iter()
+        .filter_map(|recorded| recorded.answer)
+        .max()
+        .unwrap();
     history.push(Recorded {
         client: 99,
         key,
@@ -184,5 +227,8 @@ async fn a_checker_that_is_lied_to_says_so() {
         answer: Some(end + 2),
         action: Action::Read(value),
     });
-    assert!(matches!(history::check(&history), Err(Failure::NotLinearizable { .. })));
+    assert!(matches!(
+        history::check(&history),
+        Err(Failure::NotLinearizable { .. })
+    ));
 }

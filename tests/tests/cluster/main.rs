@@ -4,7 +4,10 @@
 //! of wrong answer) and in `a_checker_that_is_lied_to_says_so` below (a history with an acknowledged write taken out
 //! of the database is refused).
 
-#![expect(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
 
 mod faults;
 mod identity;
@@ -34,5 +37,9 @@ async fn create_table(cluster: &NodeProcesses, name: &str) {
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
         "BillingMode": "PAY_PER_REQUEST",
     });
-    cluster.client(0).call_until_ok("CreateTable", &definition, START_LIMIT).await.unwrap();
+    cluster
+        .client(0)
+        .call_until_ok("CreateTable", &definition, START_LIMIT)
+        .await
+        .unwrap();
 }
