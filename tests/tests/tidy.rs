@@ -124,7 +124,9 @@ fn ci_runs_the_test_command_of_the_readme() {
 fn the_compatibility_page_tells_the_truth_about_operations() {
     let page = fs::read_to_string(root().join("docs/compatibility.md")).unwrap();
     for operation in stator_model::operation::Operation::ALL {
-        let row = page.lines().find(|line| line.starts_with(&format!("| {} |", operation.as_str())));
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| {} |", operation.as_str())));
         let row = row.unwrap_or_else(|| panic!("{} has no row", operation.as_str()));
         assert_eq!(row.contains("| built |"), operation.is_built(), "{row}");
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::process::{cargo, program_path, run as run_command, workspace_root};
+use crate::process::{build, program_path, run as run_command, workspace_root};
 use crate::setup::{Needed, packages};
 
 /// Flags of `cargo xtask bench`.
@@ -21,11 +21,13 @@ pub(crate) struct Options {
 
 /// Builds the release programs and runs the benchmarks.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if let Err(error) = packages(&[Needed { program: "redis-server", package: "redis-server" }]) {
+    if let Err(error) = packages(&[Needed {
+        program: "redis-server",
+        package: "redis-server",
+    }]) {
         println!("the rows of Redis are left out: {error}");
     }
-    run_command(&mut cargo(&["build", "--locked", "--release"]))?;
-    run_command(&mut cargo(&["build", "--locked", "--release", "--package", "stator-tests", "--bin", "bench"]))?;
+    build("release")?;
     let program = program_path("release", "bench");
     let bin = program.parent().unwrap_or(&program);
     run_command(

@@ -44,20 +44,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("no signal handler")?;
     let root = workspace_root();
     let manifest = root.join(&options.manifest);
-    let data = options.data_dir.clone().unwrap_or_else(|| root.join(".stator/demo"));
+    let data = options
+        .data_dir
+        .clone()
+        .unwrap_or_else(|| root.join(".stator/demo"));
     let python = python::environment()?;
-    println!("building storage-node, dax-proxy and operator ({} profile)", options.profile);
+    println!(
+        "building storage-node, dax-proxy and operator ({} profile)",
+        options.profile
+    );
     run_command(&mut cargo(&[
         "build",
         "--locked",
         "--profile",
         &options.profile,
-        "--bin",
-        "storage-node",
-        "--bin",
-        "dax-proxy",
-        "--bin",
-        "operator",
     ]))?;
     let mut children = start(&data, &options.profile)?;
     let table = apply(&manifest, &options.profile)?;

@@ -1,11 +1,12 @@
 //! `cargo xtask images`: one small image per program, with no Docker.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::process::{cargo, program_path, run as run_command, workspace_root};
+use crate::process::{build, program_path, run as run_command, workspace_root};
 
 /// The programs that are images.
 pub(crate) const PROGRAMS: [&str; 3] = ["storage-node", "dax-proxy", "operator"];
@@ -26,19 +27,15 @@ pub(crate) struct Options {
 
 /// Builds and packs; gives the archives' paths.
 pub(crate) fn run(options: &Options) -> Result<Vec<PathBuf>> {
-    let mut build = cargo(&["build", "--locked", "--profile", &options.profile]);
-    for program in PROGRAMS {
-        build.args(["--bin", program]);
-    }
-    run_command(&mut build)?;
+    build(&options.profile)?;
     let binaries = program_path(&options.profile, "storage-node");
     let binaries = binaries.parent().context("a program without a folder")?;
     let out = options
         .out
         .clone()
         .unwrap_or_else(|| workspace_root().join("target/images"));
-    let mut pack = cargo(&["run", "--quiet", "--locked", "--package", "stator-tests"]);
-    pack.args(["--bin", "images", "--", "--tag", &options.tag, "--binaries"])
+    let mut pack = Command::new(program_path(&options.profile, "images"));
+    pack.args(["--tag", &options.tag, "--binaries"])
         .arg(binaries)
         .arg("--out")
         .arg(&out)

@@ -1,11 +1,12 @@
 //! `cargo xtask local-kubernetes`: passed on to the program of that name in `tests/`.
 
 use std::ffi::OsString;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::process::cargo;
+use crate::process::{build, program_path};
 
 /// Everything after the subcommand's name.
 #[derive(Args)]
@@ -18,16 +19,12 @@ pub(crate) struct Options {
 
 /// Builds the program if needed and runs it.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let mut command = cargo(&["run", "--quiet", "--locked", "--package", "stator-tests"]);
-    command.args(["--bin", "local-kubernetes", "--"]);
-    if let Some(directory) = std::env::var_os("PWD") {
-        // Paths in the arguments are the caller's.
-        command.current_dir(directory);
-    }
-    let status = command
+    build("dev")?;
+    // Paths in the arguments are the caller's, so its working directory stays.
+    let status = Command::new(program_path("dev", "local-kubernetes"))
         .args(&options.arguments)
         .status()
-        .context("cannot start cargo")?;
+        .context("cannot start local-kubernetes")?;
     if !status.success() {
         bail!("local-kubernetes ended with {status}");
     }

@@ -43,6 +43,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Builds every program of the workspace in `profile`: always the whole of it, so that features are unified in one
+/// way and dependencies are built once.
+pub(crate) fn build(profile: &str) -> Result<()> {
+    println!("building the workspace ({profile} profile)");
+    let targets: &[&str] = if profile == "dev" {
+        &["--all-targets"]
+    } else {
+        &["--bins"]
+    };
+    run(cargo(&["build", "--workspace", "--locked", "--profile", profile]).args(targets))
+}
+
 /// Where `cargo build` puts programs of `profile` (`dev` or `release`).
 pub(crate) fn program_path(profile: &str, name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
