@@ -1,5 +1,7 @@
 //! `cargo xtask demo`: a storage node, a cache, a table from its manifest and a stock AWS client on one machine.
 
+mod kubernetes;
+
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +14,8 @@ use clap::Args;
 
 use crate::process::{OwnedChild, cargo, program_path, run as run_command, workspace_root};
 use crate::python;
+
+use kubernetes::Target;
 
 const NODE: &str = "127.0.0.1:8000";
 const NODE_OPS: &str = "127.0.0.1:9090";
@@ -32,6 +36,9 @@ pub(crate) struct Options {
     /// Ends after the first pass instead of serving until Ctrl-C.
     #[arg(long)]
     once: bool,
+    /// The same on a real Kubernetes: kind where Docker is there, else three kubelets on this machine.
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "auto")]
+    kubernetes: Option<Target>,
     /// Build profile of the programs: release or dev.
     #[arg(long, default_value = "release")]
     profile: String,
@@ -49,6 +56,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .clone()
         .unwrap_or_else(|| root.join(".stator/demo"));
     let python = python::environment()?;
+    let serve = |children: &mut [OwnedChild]| {
+        while !options.once && !stop.load(Ordering::Relaxed) {
+            for child in children.iter_mut() {
+                child.check_running()?;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    };
+    if let Some(target) = options.kubernetes {
+        return kubernetes::demo(target, &manifest, &options.profile, &python, |_| {
+            serve(&mut [])
+        });
+    }
     println!(
         "building storage-node, dax-proxy and operator ({} profile)",
         options.profile
@@ -69,12 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             .envs(client_environment()),
     )?;
     print_endpoints(&data);
-    while !options.once && !stop.load(Ordering::Relaxed) {
-        for child in &mut children {
-            child.check_running()?;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    serve(&mut children)?;
     println!("\nstopping; the data stays in {}", data.display());
     // The cache first, so that it does not lose its upstream while it drains.
     while let Some(child) = children.pop() {
@@ -135,6 +151,11 @@ fn apply(manifest: &std::path::Path, profile: &str) -> Result<String> {
             .args(["--endpoint", &format!("http://{NODE}")])
             .envs(client_environment()),
     )?;
+    table_name(manifest)
+}
+
+/// The `tableName` of a manifest; whether it is a sound one is the operator's business.
+fn table_name(manifest: &std::path::Path) -> Result<String> {
     let text = std::fs::read_to_string(manifest)
         .with_context(|| format!("cannot read {}", manifest.display()))?;
     text.lines()

@@ -1,0 +1,243 @@
+//! `cargo xtask demo --kubernetes`: the chart, a Table and a stock AWS client on a real Kubernetes.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+
+use crate::images;
+use crate::process::{OwnedChild, on_path, program_path, run, workspace_root};
+
+const NAMESPACE: &str = "stator-demo";
+const KIND_CLUSTER: &str = "stator-demo";
+const TAG: &str = "demo";
+/// Where `kubectl port-forward` listens for clusters whose Services cannot be reached from here.
+const FORWARD: &str = "127.0.0.1:18111";
+const WAIT: &str = "--timeout=300s";
+
+/// Which cluster the demo uses.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// kind where Docker is there, else local.
+    Auto,
+    /// Three kubelets in namespaces on this machine; needs root on Linux.
+    Local,
+    /// A kind cluster of its own, removed at the end.
+    Kind,
+    /// The cluster of the current KUBECONFIG; its nodes must have the images already.
+    Current,
+}
+
+/// A cluster and how to run programs against it.
+struct Cluster {
+    target: Target,
+}
+
+/// Installs everything, writes and reads, and calls `serve` until it returns; then removes what it made.
+pub(crate) fn demo(
+    target: Target,
+    manifest: &Path,
+    profile: &str,
+    python: &Path,
+    serve: impl FnOnce(&str) -> Result<()>,
+) -> Result<()> {
+    let cluster = Cluster {
+        target: resolve(target),
+    };
+    let archives = if cluster.target == Target::Current {
+        Vec::new()
+    } else {
+        println!("packing images");
+        images::run(&images::Options {
+            profile: profile.to_owned(),
+            tag: TAG.to_owned(),
+            out: None,
+        })?
+    };
+    cluster.up()?;
+    let outcome = cluster
+        .load(&archives)
+        .and_then(|()| cluster.install(manifest))
+        .and_then(|table| cluster.use_table(&table, python, serve));
+    let down = cluster.down();
+    outcome.and(down)
+}
+
+fn resolve(target: Target) -> Target {
+    if target != Target::Auto {
+        return target;
+    }
+    let docker = Command::new("docker")
+        .arg("info")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if docker && on_path("kind") {
+        Target::Kind
+    } else {
+        Target::Local
+    }
+}
+
+fn local() -> Command {
+    Command::new(program_path("dev", "local-kubernetes"))
+}
+
+impl Cluster {
+    /// A command that finds the cluster, and its Services' names where the target allows it.
+    fn command(&self, program: &str) -> Command {
+        if self.target == Target::Local {
+            let mut command = local();
+            command.args(["exec", "--", program]);
+            command
+        } else {
+            Command::new(program)
+        }
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command("kubectl");
+        command.args(["--namespace", NAMESPACE]).args(arguments);
+        command
+    }
+
+    fn up(&self) -> Result<()> {
+        match self.target {
+            Target::Local => {
+                crate::process::build("dev")?;
+                run(local().arg("setup"))?;
+                run(local().arg("up"))
+            }
+            Target::Kind => {
+                run(Command::new("kind").args(["create", "cluster", "--name", KIND_CLUSTER]))
+            }
+            Target::Current | Target::Auto => Ok(()),
+        }
+    }
+
+    fn load(&self, archives: &[std::path::PathBuf]) -> Result<()> {
+        match self.target {
+            Target::Local => run(local().arg("load-image").args(archives)),
+            Target::Kind => archives.iter().try_for_each(|archive| {
+                run(Command::new("kind")
+                    .args(["load", "image-archive", "--name", KIND_CLUSTER])
+                    .arg(archive))
+            }),
+            Target::Current | Target::Auto => Ok(()),
+        }
+    }
+
+    /// Installs the chart and applies the manifest; returns the table's name.
+    fn install(&self, manifest: &Path) -> Result<String> {
+        let root = workspace_root();
+        let mut helm = self.command("helm");
+        helm.args(["upgrade", "--install", "stator"])
+            .arg(root.join("charts/stator"))
+            .args([
+                "--namespace",
+                NAMESPACE,
+                "--create-namespace",
+                "--wait",
+                "--timeout",
+                "5m",
+            ])
+            .args(["--set", &format!("image.tag={TAG}")]);
+        if self.target == Target::Kind {
+            helm.args(["--set", "storageCluster.zoneSpread=relaxed"]);
+        }
+        run(&mut helm)?;
+        run(self.kubectl(&["apply", "--filename"]).arg(manifest))?;
+        println!(
+            "waiting until the table is Ready (storage nodes, certificates and cache start now)"
+        );
+        run(&mut self
+            .kubectl(&["wait", "--for=condition=Ready", WAIT, "--filename"])
+            .arg(manifest))?;
+        run(&mut self.kubectl(&["get", "storageclusters,daxclusters,tables,pods"]))?;
+        super::table_name(manifest)
+    }
+
+    fn use_table(
+        &self,
+        table: &str,
+        python: &Path,
+        serve: impl FnOnce(&str) -> Result<()>,
+    ) -> Result<()> {
+        let forward = (self.target != Target::Local)
+            .then(|| self.forward())
+            .transpose()?;
+        let endpoint = if forward.is_some() {
+            format!("http://{FORWARD}")
+        } else {
+            format!("http://dax.{NAMESPACE}.svc.cluster.local:8111")
+        };
+        let key = self.secret("AWS_ACCESS_KEY_ID")?;
+        let secret = self.secret("AWS_SECRET_ACCESS_KEY")?;
+        let mut client = self.command("env");
+        client
+            .arg(format!("AWS_ENDPOINT_URL={endpoint}"))
+            .arg("AWS_REGION=us-east-1")
+            .arg(format!("AWS_ACCESS_KEY_ID={key}"))
+            .arg(format!("AWS_SECRET_ACCESS_KEY={secret}"))
+            .arg(python.join("python"))
+            .arg(workspace_root().join("examples/demo.py"))
+            .arg(table);
+        run(&mut client)?;
+        println!("\nserving until Ctrl-C, in namespace {NAMESPACE}");
+        println!("  DynamoDB API, cached  {endpoint}");
+        println!("  key                   kubectl --namespace {NAMESPACE} get secret default-root");
+        if self.target == Target::Local {
+            println!("  a shell inside        cargo xtask local-kubernetes exec -- bash");
+        }
+        serve(table)
+    }
+
+    fn forward(&self) -> Result<OwnedChild> {
+        let port = FORWARD.rsplit(':').next().unwrap_or_default();
+        let child = OwnedChild::start(
+            "kubectl port-forward",
+            self.kubectl(&["port-forward", "service/dax", &format!("{port}:8111")])
+                .stdout(Stdio::null()),
+        )?;
+        let start = Instant::now();
+        while std::net::TcpStream::connect(FORWARD).is_err() {
+            ensure!(
+                start.elapsed() < Duration::from_secs(20),
+                "the port is not forwarded"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(child)
+    }
+
+    fn secret(&self, name: &str) -> Result<String> {
+        let template = format!("go-template={{{{index .data \"{name}\" | base64decode}}}}");
+        let output = self
+            .kubectl(&["get", "secret", "default-root", "--output", &template])
+            .output()
+            .context("cannot run kubectl")?;
+        if !output.status.success() {
+            bail!(
+                "the Secret default-root: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        String::from_utf8(output.stdout).context("a key that is no text")
+    }
+
+    fn down(&self) -> Result<()> {
+        match self.target {
+            Target::Local => run(local().arg("down")),
+            Target::Kind => {
+                run(Command::new("kind").args(["delete", "cluster", "--name", KIND_CLUSTER]))
+            }
+            Target::Current | Target::Auto => {
+                println!("the chart and namespace {NAMESPACE} stay in your cluster");
+                Ok(())
+            }
+        }
+    }
+}
