@@ -227,14 +227,15 @@ impl Worker {
 
     fn request(&self, key: &str, action: &Action) -> (&'static str, Value) {
         let table = &self.table;
-        let key = json!({"pk": {"S": key}});
+        let pk = json!({"S": key});
+        let key = json!({"pk": pk});
         match action {
             Action::Read(_) => (
                 "GetItem",
                 json!({"TableName": table, "Key": key, "ConsistentRead": true}),
             ),
             Action::Write(value) => {
-                let item = json!({"pk": key["pk"], "v": number(*value)});
+                let item = json!({"pk": pk, "v": number(*value)});
                 ("PutItem", json!({"TableName": table, "Item": item}))
             }
             Action::CompareAndSet {

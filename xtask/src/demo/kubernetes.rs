@@ -153,7 +153,7 @@ impl Cluster {
         println!(
             "waiting until the table is Ready (storage nodes, certificates and cache start now)"
         );
-        run(&mut self
+        run(self
             .kubectl(&["wait", "--for=condition=Ready", WAIT, "--filename"])
             .arg(manifest))?;
         run(&mut self.kubectl(&["get", "storageclusters,daxclusters,tables,pods"]))?;
