@@ -1,5 +1,10 @@
 //! House rules as tests, so that plain cargo is the only runner.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -123,7 +128,7 @@ fn ci_runs_the_test_command_of_the_readme() {
 #[test]
 fn the_compatibility_page_tells_the_truth_about_operations() {
     let page = fs::read_to_string(root().join("docs/compatibility.md")).unwrap();
-    for operation in stator_model::operation::Operation::ALL {
+    for operation in stator_model::Operation::ALL {
         let row = page
             .lines()
             .find(|line| line.starts_with(&format!("| {} |", operation.as_str())));

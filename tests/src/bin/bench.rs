@@ -3,7 +3,10 @@
 //! Rows run one after another and the whole list is repeated, so that a slow minute of the machine hits all rows
 //! alike; a figure is the median of the rounds with the smallest and the largest beside it.
 
-#![expect(clippy::indexing_slicing, reason = "JSON: an absent member reads as null")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON: an absent member reads as null"
+)]
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
