@@ -144,9 +144,9 @@ impl Cluster {
                 "--timeout",
                 "5m",
             ])
-            .args(["--set", &format!("image.tag={TAG}")]);
+            .args(["--set", &format!("images.tag={TAG}")]);
         if self.target == Target::Kind {
-            helm.args(["--set", "storageCluster.zoneSpread=relaxed"]);
+            helm.args(["--set", "storageCluster.podAntiAffinityType=preferred"]);
         }
         run(&mut helm)?;
         run(self.kubectl(&["apply", "--filename"]).arg(manifest))?;
