@@ -1,0 +1,337 @@
+//! Flags and environment variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use http::Uri;
+use stator_kit::sigv4::{AccessKey, AccessKeyArgs};
+use stator_kit::telemetry::TelemetryArgs;
+
+use crate::run::{AccessOptions, CacheOptions, Options};
+
+/// A DAX-compatible cache in front of any DynamoDB endpoint.
+#[derive(Debug, Parser)]
+#[command(name = "dax-proxy", version)]
+pub struct Cli {
+    /// How it logs.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+    /// How it runs.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How it runs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// On a developer's machine: takes any caller, listens on loopback only, keeps nothing.
+    Dev(DevArgs),
+    /// As a cache node: verifies every signature and signs what it sends with its own key.
+    Serve(ServeArgs),
+}
+
+/// Flags of `dev`.
+#[derive(Args, Debug)]
+pub struct DevArgs {
+    /// Endpoint of the store, http or https.
+    #[arg(long, env = "STATOR_UPSTREAM", default_value = "http://127.0.0.1:8000")]
+    upstream: Uri,
+    /// Where clients connect; a loopback address.
+    #[arg(long, env = "STATOR_LISTEN", default_value = "127.0.0.1:8111")]
+    listen: SocketAddr,
+    /// Liveness, readiness, metrics, log filter.
+    #[arg(long, env = "STATOR_OPS_LISTEN", default_value = "127.0.0.1:9091")]
+    ops_listen: SocketAddr,
+    /// Region that requests to the store are signed for.
+    #[arg(long, env = "STATOR_REGION", default_value = "us-east-1")]
+    region: String,
+    #[command(flatten)]
+    tls: UpstreamTlsArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    key: AccessKeyArgs,
+}
+
+/// Flags of `serve`.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Endpoint of the store, http or https.
+    #[arg(long, env = "STATOR_UPSTREAM")]
+    upstream: Uri,
+    /// Region of the store; callers' signatures are scoped to it.
+    #[arg(long, env = "STATOR_REGION", default_value = "us-east-1")]
+    region: String,
+    /// Account of the store, 12 digits; part of the ARNs that policies name.
+    #[arg(long, env = "STATOR_ACCOUNT_ID", default_value = "000000000000")]
+    account_id: String,
+    /// Who may call: a JSON file, read again when it changes.
+    #[arg(long, env = "STATOR_CREDENTIALS_FILE")]
+    credentials_file: PathBuf,
+    /// Where clients connect.
+    #[arg(long, env = "STATOR_LISTEN", default_value = "0.0.0.0:8111")]
+    listen: SocketAddr,
+    /// Where other nodes of the cache cluster connect; they are refused in this version.
+    #[arg(long, env = "STATOR_PEER_LISTEN", default_value = "0.0.0.0:8112")]
+    peer_listen: SocketAddr,
+    /// Liveness, readiness, metrics, log filter.
+    #[arg(long, env = "STATOR_OPS_LISTEN", default_value = "0.0.0.0:9091")]
+    ops_listen: SocketAddr,
+    /// Where the node keeps its identity.
+    #[arg(long, env = "STATOR_DATA_DIR")]
+    data_dir: PathBuf,
+    #[command(flatten)]
+    tls: UpstreamTlsArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    key: AccessKeyArgs,
+}
+
+/// Flags of an https store.
+#[derive(Args, Clone, Debug)]
+pub struct UpstreamTlsArgs {
+    /// PEM file of the authorities that an https store is verified against; read again when it changes.
+    #[arg(
+        long,
+        env = "STATOR_UPSTREAM_CA_FILE",
+        default_value = "/etc/ssl/certs/ca-certificates.crt"
+    )]
+    upstream_ca_file: PathBuf,
+}
+
+/// Flags of the caches.
+#[derive(Args, Clone, Debug)]
+pub struct CacheArgs {
+    /// Bytes that both caches may hold, overhead counted: three quarters for items and one for pages.
+    #[arg(long, env = "STATOR_CACHE_SIZE_BYTES", default_value_t = 256 * 1024 * 1024,
+          value_parser = clap::value_parser!(u64).range(1024 * 1024..))]
+    cache_size_bytes: u64,
+    /// Milliseconds that an item is served after it was read or written; 0: until it is evicted
+    /// (DAX: record-ttl-millis).
+    #[arg(long, env = "STATOR_ITEM_TTL_MILLIS", default_value_t = 300_000)]
+    item_ttl_millis: u64,
+    /// Milliseconds that a page of Query or Scan is served; 0: pages are not cached
+    /// (DAX: query-ttl-millis).
+    #[arg(long, env = "STATOR_QUERY_TTL_MILLIS", default_value_t = 300_000)]
+    query_ttl_millis: u64,
+    /// How a missing item is read from the store. `eventual` halves the cost of a miss, and lets a miss
+    /// right after a write bring back, for one TTL, what was there before it.
+    #[arg(long, env = "STATOR_FILL_CONSISTENCY", default_value = "strong")]
+    fill_consistency: FillConsistency,
+    /// Requests in flight; more are answered ThrottlingException. Each holds its body and its answer,
+    /// which are of some kilobytes as a rule and of 16 MB at most.
+    #[arg(long, env = "STATOR_REQUESTS_MAX", default_value_t = 1_024,
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    requests_max: u32,
+}
+
+/// How a fill reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FillConsistency {
+    /// Strongly consistent: what an acknowledged write wrote is read.
+    Strong,
+    /// Eventually consistent.
+    Eventual,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The upstream is no http or https URL of a host.
+    #[error("--upstream {0}: not an http or https URL of an endpoint")]
+    Upstream(Uri),
+    /// `dev` takes any caller.
+    #[error("--listen {0}: dev takes any caller and listens on loopback addresses only")]
+    NotLoopback(SocketAddr),
+    /// `serve` signs what it sends.
+    #[error("serve needs a key for the store in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")]
+    NoKey,
+    /// Not 12 digits.
+    #[error("--account-id {0}: not 12 digits")]
+    AccountId(String),
+}
+
+impl Command {
+    /// Everything checked, nothing opened yet.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn options(self) -> Result<Options, ConfigError> {
+        match self {
+            Self::Dev(args) => args.options(),
+            Self::Serve(args) => args.options(),
+        }
+    }
+}
+
+impl DevArgs {
+    fn options(self) -> Result<Options, ConfigError> {
+        let Self {
+            upstream,
+            listen,
+            ops_listen,
+            region,
+            tls,
+            cache,
+            key,
+        } = self;
+        for address in [listen, ops_listen] {
+            if !address.ip().is_loopback() {
+                return Err(ConfigError::NotLoopback(address));
+            }
+        }
+        Ok(Options {
+            upstream: checked_upstream(upstream)?,
+            upstream_ca_file: tls.upstream_ca_file,
+            // The store's own `dev` takes any key.
+            upstream_key: key
+                .access_key()
+                .unwrap_or_else(|| AccessKey::new("dev", "dev")),
+            region,
+            account_id: "000000000000".to_owned(),
+            access: AccessOptions::Anyone,
+            listen,
+            peer_listen: None,
+            ops_listen,
+            data_dir: None,
+            cache: cache.options(),
+        })
+    }
+}
+
+impl ServeArgs {
+    fn options(self) -> Result<Options, ConfigError> {
+        let Self {
+            upstream,
+            region,
+            account_id,
+            credentials_file,
+            listen,
+            peer_listen,
+            ops_listen,
+            data_dir,
+            tls,
+            cache,
+            key,
+        } = self;
+        if account_id.len() != 12 || !account_id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(ConfigError::AccountId(account_id));
+        }
+        Ok(Options {
+            upstream: checked_upstream(upstream)?,
+            upstream_ca_file: tls.upstream_ca_file,
+            upstream_key: key.access_key().ok_or(ConfigError::NoKey)?,
+            region,
+            account_id,
+            access: AccessOptions::Signed { credentials_file },
+            listen,
+            peer_listen: Some(peer_listen),
+            ops_listen,
+            data_dir: Some(data_dir),
+            cache: cache.options(),
+        })
+    }
+}
+
+impl CacheArgs {
+    fn options(self) -> CacheOptions {
+        let Self {
+            cache_size_bytes,
+            item_ttl_millis,
+            query_ttl_millis,
+            fill_consistency,
+            requests_max,
+        } = self;
+        let ttl = |millis| (millis != 0).then(|| Duration::from_millis(millis));
+        CacheOptions {
+            size_bytes: cache_size_bytes,
+            item_ttl: ttl(item_ttl_millis),
+            query_ttl: ttl(query_ttl_millis),
+            strong_fills: fill_consistency == FillConsistency::Strong,
+            requests_max: usize::try_from(requests_max).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+fn checked_upstream(upstream: Uri) -> Result<Uri, ConfigError> {
+    let scheme = matches!(upstream.scheme_str(), Some("http" | "https"));
+    if scheme && upstream.host().is_some() && matches!(upstream.path(), "" | "/") {
+        Ok(upstream)
+    } else {
+        Err(ConfigError::Upstream(upstream))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn options(arguments: &[&str]) -> Result<Options, ConfigError> {
+        Cli::try_parse_from(arguments).unwrap().command.options()
+    }
+
+    #[test]
+    fn the_flags_are_consistent_and_each_has_a_variable() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            for argument in command
+                .get_arguments()
+                .filter(|argument| argument.get_id() != "help")
+            {
+                assert!(argument.get_env().is_some(), "{}", argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn dev_stays_on_loopback_and_serve_needs_a_key() {
+        assert!(options(&["dax-proxy", "dev"]).is_ok());
+        let open = options(&["dax-proxy", "dev", "--listen", "0.0.0.0:8111"]);
+        assert!(matches!(open, Err(ConfigError::NotLoopback(_))));
+        let serve = [
+            "dax-proxy",
+            "serve",
+            "--upstream",
+            "http://db:8000",
+            "--credentials-file",
+            "c",
+            "--data-dir",
+            "d",
+        ];
+        assert!(matches!(options(&serve), Err(ConfigError::NoKey)));
+        let with_key = [
+            &serve[..],
+            &["--aws-access-key-id", "a", "--aws-secret-access-key", "b"],
+        ]
+        .concat();
+        assert!(options(&with_key).is_ok());
+    }
+
+    #[test]
+    fn a_ttl_of_zero_is_for_ever_for_items_and_never_for_pages() {
+        let options = options(&[
+            "dax-proxy",
+            "dev",
+            "--item-ttl-millis",
+            "0",
+            "--query-ttl-millis",
+            "0",
+        ]);
+        let cache = options.unwrap().cache;
+        assert_eq!((cache.item_ttl, cache.query_ttl), (None, None));
+    }
+
+    #[test]
+    fn an_upstream_is_an_endpoint() {
+        for bad in ["db:8000", "ftp://db", "http://db:8000/path"] {
+            let result = options(&["dax-proxy", "dev", "--upstream", bad]);
+            assert!(matches!(result, Err(ConfigError::Upstream(_))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! BatchWriteItem: each put and delete is fenced and told on its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use stator_model::{ApiError, KeySchema, PrimaryKey};
+use tokio::time::Instant;
+
+use super::write::{outcome_of_silence, required};
+use super::{Call, Proxy, item_key, malformed};
+use crate::answer::{Answer, CacheOutcome, Failure};
+use crate::cache::{CacheKey, CachedItem, WriteOutcome, WriteTicket};
+use crate::upstream::{Answered, Table};
+use crate::wire::{Members, item_json, parse_item};
+
+/// Requests in one call; the service takes 25 and the store says so. This only bounds the work here.
+const REQUESTS_MAX: usize = 1_000;
+
+/// One request of a batch.
+struct BatchWrite {
+    table: Arc<Table>,
+    key: CacheKey,
+    image: CachedItem,
+}
+
+impl Proxy {
+    pub(super) async fn batch_write_item(self: &Arc<Self>, call: &Call) -> Result<Answer, Answer> {
+        let members = Members::parse(&call.body).map_err(malformed)?;
+        let by_table = required(&members, "RequestItems")?;
+        let by_table = Members::parse(by_table.as_bytes()).map_err(malformed)?;
+        for (table_name, _) in by_table.iter() {
+            self.authorize(call, table_name)?;
+        }
+        let now = Instant::now();
+        let mut tables = BTreeMap::new();
+        let mut writes = Vec::new();
+        for (table_name, requests) in by_table.iter() {
+            let Some(table) = self.table(table_name, now).await? else {
+                // One missing table fails the whole call; the store says so.
+                return self.write_unknown_table(call).await;
+            };
+            for request in requests_of(requests)? {
+                let (primary_key, image) = write_of(&table.key_schema, request)?;
+                let key = item_key(table.handle.id(), &primary_key);
+                writes.push(BatchWrite {
+                    table: Arc::clone(&table),
+                    key,
+                    image,
+                });
+                if writes.len() > REQUESTS_MAX {
+                    return Err(ApiError::validation(
+                        "Too many items requested for the BatchWriteItem call",
+                    )
+                    .into());
+                }
+            }
+            tables.insert(table_name.to_owned(), table);
+        }
+
+        let (proxy, operation, body) = (Arc::clone(self), call.operation, call.body.clone());
+        let done = self.tasks.spawn_with_result("batch write", async move {
+            let fenced: Vec<Fenced> = writes
+                .into_iter()
+                .map(|BatchWrite { table, key, image }| Fenced {
+                    may_store: table.may_store(),
+                    ticket: proxy.items.start_write(&table.handle, key),
+                    image,
+                })
+                .collect();
+            let answered = proxy
+                .upstream
+                .call(operation, body)
+                .await
+                .map_err(Failure::Upstream);
+            let now = Instant::now();
+            let failure = match answered {
+                Ok(answered) if answered.is_success() => {
+                    let unprocessed = unprocessed_keys(&answered, &tables);
+                    for write in fenced {
+                        write.finish(unprocessed.as_deref(), now);
+                    }
+                    return Answer::passed(answered, CacheOutcome::Bypass);
+                }
+                Ok(answered) => {
+                    tables
+                        .keys()
+                        .for_each(|name| proxy.note_error(name, &answered));
+                    Failure::Answered(answered)
+                }
+                Err(failure) => failure,
+            };
+            // A batch is validated before any of it is written, but "refused" is believed for single
+            // writes only: a batch that was throttled half-way may look the same.
+            let outcome = match &failure {
+                Failure::Answered(_) => WriteOutcome::Unknown,
+                Failure::Upstream(error) => outcome_of_silence(*error),
+            };
+            for write in fenced {
+                write.ticket.finish(outcome.clone(), now);
+            }
+            failure.into()
+        });
+        done.await
+            .map_err(|_| ApiError::internal("The request was given up.").into())
+    }
+}
+
+/// One write behind its fence.
+struct Fenced {
+    ticket: WriteTicket<Failure>,
+    image: CachedItem,
+    may_store: bool,
+}
+
+impl Fenced {
+    /// `unprocessed`: the keys that the store has not written; `None` if it could not be read.
+    fn finish(self, unprocessed: Option<&[CacheKey]>, now: Instant) {
+        let outcome = match unprocessed {
+            None => WriteOutcome::Unknown,
+            Some(keys) if keys.contains(self.ticket.key()) => WriteOutcome::NotExecuted,
+            Some(_) if self.may_store => WriteOutcome::Image(self.image),
+            Some(_) => WriteOutcome::NoImage,
+        };
+        self.ticket.finish(outcome, now);
+    }
+}
+
+/// The requests of one table, each a JSON object.
+fn requests_of(requests: &str) -> Result<Vec<&RawValue>, Answer> {
+    serde_json::from_str(requests)
+        .map_err(|_| ApiError::serialization("Unexpected value type in payload").into())
+}
+
+/// The key and the new image of one request.
+fn write_of(schema: &KeySchema, request: &RawValue) -> Result<(PrimaryKey, CachedItem), Answer> {
+    let request = Members::parse(request.get().as_bytes()).map_err(malformed)?;
+    match (request.get("PutRequest"), request.get("DeleteRequest")) {
+        (Some(put), None) => {
+            let put = Members::parse(put.as_bytes()).map_err(malformed)?;
+            let item = parse_item(required(&put, "Item")?)?;
+            let key = schema.key_of_batch_item(&item)?;
+            Ok((key, CachedItem::from_item_json(&item_json(&item))))
+        }
+        (None, Some(delete)) => {
+            let delete = Members::parse(delete.as_bytes()).map_err(malformed)?;
+            let key = parse_item(required(&delete, "Key")?)?;
+            Ok((schema.key_from_map(&key)?, CachedItem::Absent))
+        }
+        _ => Err(ApiError::validation(
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the \
+             supported datatypes",
+        )
+        .into()),
+    }
+}
+
+/// The keys in `UnprocessedItems`. `None`: it cannot be read, so nothing is known.
+fn unprocessed_keys(
+    answered: &Answered,
+    tables: &BTreeMap<String, Arc<Table>>,
+) -> Option<Vec<CacheKey>> {
+    let members = Members::parse(&answered.body).ok()?;
+    let Some(by_table) = members.get("UnprocessedItems") else {
+        return Some(Vec::new());
+    };
+    let by_table = Members::parse(by_table.as_bytes()).ok()?;
+    let mut keys = Vec::new();
+    for (table_name, requests) in by_table.iter() {
+        let table = tables.get(table_name)?;
+        for request in requests_of(requests).ok()? {
+            let (primary_key, _) = write_of(&table.key_schema, request).ok()?;
+            keys.push(item_key(table.handle.id(), &primary_key));
+        }
+    }
+    Some(keys)
+}

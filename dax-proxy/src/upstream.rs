@@ -1,0 +1,12 @@
+//! The store behind the cache: any DynamoDB endpoint over HTTP or HTTPS.
+//!
+//! Every request is signed anew with the proxy's own key, as Amazon's cache does with its service role,
+//! and carries a deadline. What the store answers (status, error code, body) goes to the caller
+//! unchanged. Nothing is sent twice: a client's SDK repeats, and knows whether it may.
+
+mod client;
+mod tables;
+
+pub(crate) use self::client::UpstreamStartError;
+pub(crate) use self::client::{Answered, Upstream, UpstreamError, UpstreamOptions};
+pub(crate) use self::tables::{Table, TableError, Tables};

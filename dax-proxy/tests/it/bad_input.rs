@@ -1,0 +1,151 @@
+//! Whatever comes in, the process answers and goes on.
+
+use serde_json::json;
+use stator_kit::sigv4::{AccessKey, Signer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::client::{Proxy, key};
+
+#[tokio::test]
+async fn bodies_that_are_no_requests_are_answered_and_never_passed_on() {
+    let proxy = Proxy::start().await;
+    let signer = Signer::new(AccessKey::new("APP", "app-secret"), "us-east-1", "dynamodb");
+    let before = proxy.store.count("PutItem");
+    for (body, error) in [
+        (String::new(), "SerializationException"),
+        ("{".to_owned(), "SerializationException"),
+        ("[]".to_owned(), "SerializationException"),
+        (
+            r#"{"TableName":"orders","TableName":"other","Item":{}}"#.to_owned(),
+            "SerializationException",
+        ),
+        (
+            r#"{"TableName":1,"Item":{}}"#.to_owned(),
+            "SerializationException",
+        ),
+        (
+            r#"{"Item":{"pk":{"S":"a"}}}"#.to_owned(),
+            "ValidationException",
+        ),
+        (
+            r#"{"TableName":"orders"}"#.to_owned(),
+            "ValidationException",
+        ),
+        (
+            r#"{"TableName":"orders","Item":{"v":{"S":"a"}}}"#.to_owned(),
+            "ValidationException",
+        ),
+        (
+            r#"{"TableName":"orders","Item":{"pk":{"N":"1"}}}"#.to_owned(),
+            "ValidationException",
+        ),
+        (
+            r#"{"TableName":"orders","Item":{"pk":{"S":""}}}"#.to_owned(),
+            "ValidationException",
+        ),
+    ] {
+        let reply = proxy
+            .send("DynamoDB_20120810.PutItem", body.clone(), Some(&signer))
+            .await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.error()),
+            (400, error),
+            "{body}"
+        );
+    }
+    let deep = format!(
+        r#"{{"TableName":"orders","Item":{{"pk":{{"S":"a"}},"v":{}1{}}}}}"#,
+        r#"{"L":["#.repeat(100_000),
+        "]}".repeat(100_000)
+    );
+    let reply = proxy
+        .send("DynamoDB_20120810.PutItem", deep, Some(&signer))
+        .await;
+    assert_eq!(reply.status.as_u16(), 400);
+    assert_eq!(proxy.store.count("PutItem"), before);
+    assert_eq!(proxy.get("a").await.status.as_u16(), 200, "it goes on");
+}
+
+#[tokio::test]
+async fn a_wrong_read_is_the_stores_to_answer() {
+    let proxy = Proxy::start().await;
+    proxy.put("a", "1").await;
+    let unused = json!({
+        "TableName": "orders", "Key": key("a"), "ExpressionAttributeNames": {"#x": "x"},
+    });
+    let reply = proxy.call("GetItem", unused).await;
+    assert_eq!(reply.cache(), "bypass");
+    assert_eq!(proxy.store.count("GetItem"), 1);
+}
+
+#[tokio::test]
+async fn unknown_operations_and_paths_and_types_are_told_so() {
+    let proxy = Proxy::start().await;
+    for target in [
+        "DynamoDB_20120810.GetThing",
+        "DynamoDB_20111205.GetItem",
+        "nonsense",
+    ] {
+        let reply = proxy.send(target, "{}".to_owned(), None).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.error()),
+            (400, "UnknownOperationException")
+        );
+    }
+    for (request, status) in [
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 200 ",
+        ),
+        (
+            "GET /other HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 404 ",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/xml\r\nContent-Length: 0\r\n\
+             Connection: close\r\n\r\n",
+            "HTTP/1.1 404 ",
+        ),
+    ] {
+        let answer = raw(&proxy, request.as_bytes()).await;
+        assert!(answer.starts_with(status), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_oversize_body_is_answered_413() {
+    let proxy = Proxy::start().await;
+    let request = "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\n\
+                   Content-Length: 20000000\r\n\r\n";
+    let mut stream = TcpStream::connect(proxy.running.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 13];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413 ");
+}
+
+#[tokio::test]
+async fn the_native_protocol_is_closed_at_its_first_byte_and_counted() {
+    let proxy = Proxy::start().await;
+    // The magic, and the rest of the preamble of a Python client.
+    let preamble =
+        b"\x67J7yne5G\x00\x50aaaaaaaaaaaaaaaa\xa1\x69UserAgent\x74DaxPythonClient-2.1.0\x00";
+    assert_eq!(raw(&proxy, preamble).await, "");
+    assert_eq!(raw(&proxy, b"\x00\x01").await, "");
+    let (_, metrics) = proxy.ops("/metrics").await;
+    assert!(
+        metrics.contains("stator_dax_native_connections_refused_total 1"),
+        "{metrics}"
+    );
+    assert_eq!(proxy.get("a").await.status.as_u16(), 200);
+}
+
+async fn raw(proxy: &Proxy, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(proxy.running.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // Closed with unread bytes, the kernel may answer with a reset.
+    drop(stream.read_to_end(&mut answer).await);
+    String::from_utf8(answer).unwrap()
+}
