@@ -10,6 +10,9 @@ mod update_item;
 mod updated_new;
 mod write;
 
+#[cfg(test)]
+mod hit_path_test;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;

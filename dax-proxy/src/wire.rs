@@ -11,5 +11,5 @@ mod normal;
 
 pub(crate) use self::capacity::{CapacityMode, ReadCapacity};
 pub(crate) use self::item::{item_json, parse_item, parse_item_bytes};
-pub(crate) use self::members::{Members, MembersError, ObjectWriter, write_string};
+pub(crate) use self::members::{Members, MembersError, ObjectWriter, array, write_string};
 pub(crate) use self::normal::normalised;

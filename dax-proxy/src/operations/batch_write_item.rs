@@ -12,7 +12,7 @@ use super::{Call, Proxy, item_key, malformed};
 use crate::answer::{Answer, CacheOutcome, Failure};
 use crate::cache::{CacheKey, CachedItem, WriteOutcome, WriteTicket};
 use crate::upstream::{Answered, Table};
-use crate::wire::{Members, item_json, parse_item};
+use crate::wire::{Members, ObjectWriter, array, item_json, parse_item};
 
 /// Requests in one call; the service takes 25 and the store says so. This only bounds the work here.
 const REQUESTS_MAX: usize = 1_000;
@@ -35,14 +35,22 @@ impl Proxy {
         let now = Instant::now();
         let mut tables = BTreeMap::new();
         let mut writes = Vec::new();
+        // Sent as it was understood here: see `write`.
+        let mut request_items = ObjectWriter::new();
         for (table_name, requests) in by_table.iter() {
             let Some(table) = self.table(table_name, now).await? else {
                 // One missing table fails the whole call; the store says so.
                 return self.write_unknown_table(call).await;
             };
+            let mut sent = Vec::new();
             for request in requests_of(requests)? {
-                let (primary_key, image) = write_of(&table.key_schema, request)?;
+                let ReadWrite {
+                    primary_key,
+                    image,
+                    json,
+                } = write_of(&table.key_schema, request)?;
                 let key = item_key(table.handle.id(), &primary_key);
+                sent.push(json);
                 writes.push(BatchWrite {
                     table: Arc::clone(&table),
                     key,
@@ -55,10 +63,14 @@ impl Proxy {
                     .into());
                 }
             }
+            request_items.member(table_name, &array(sent.iter().map(Vec::as_slice)));
             tables.insert(table_name.to_owned(), table);
         }
+        let body = members
+            .with(&[("RequestItems", Some(&request_items.finish()))])
+            .into();
 
-        let (proxy, operation, body) = (Arc::clone(self), call.operation, call.body.clone());
+        let (proxy, operation) = (Arc::clone(self), call.operation);
         let done = self.tasks.spawn_with_result("batch write", async move {
             let fenced: Vec<Fenced> = writes
                 .into_iter()
@@ -132,27 +144,45 @@ fn requests_of(requests: &str) -> Result<Vec<&RawValue>, Answer> {
         .map_err(|_| ApiError::serialization("Unexpected value type in payload").into())
 }
 
-/// The key and the new image of one request.
-fn write_of(schema: &KeySchema, request: &RawValue) -> Result<(PrimaryKey, CachedItem), Answer> {
+/// One request of a batch as it was read.
+struct ReadWrite {
+    primary_key: PrimaryKey,
+    /// What the entry becomes.
+    image: CachedItem,
+    /// The request again.
+    json: Vec<u8>,
+}
+
+fn write_of(schema: &KeySchema, request: &RawValue) -> Result<ReadWrite, Answer> {
     let request = Members::parse(request.get().as_bytes()).map_err(malformed)?;
-    match (request.get("PutRequest"), request.get("DeleteRequest")) {
-        (Some(put), None) => {
-            let put = Members::parse(put.as_bytes()).map_err(malformed)?;
-            let item = parse_item(required(&put, "Item")?)?;
-            let key = schema.key_of_batch_item(&item)?;
-            Ok((key, CachedItem::from_item_json(&item_json(&item))))
+    let (kind, member, raw) = match (request.get("PutRequest"), request.get("DeleteRequest")) {
+        (Some(put), None) => ("PutRequest", "Item", put),
+        (None, Some(delete)) => ("DeleteRequest", "Key", delete),
+        _ => {
+            return Err(ApiError::validation(
+                "Supplied AttributeValue has more than one datatypes set, must contain exactly one \
+                 of the supported datatypes",
+            )
+            .into());
         }
-        (None, Some(delete)) => {
-            let delete = Members::parse(delete.as_bytes()).map_err(malformed)?;
-            let key = parse_item(required(&delete, "Key")?)?;
-            Ok((schema.key_from_map(&key)?, CachedItem::Absent))
-        }
-        _ => Err(ApiError::validation(
-            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the \
-             supported datatypes",
-        )
-        .into()),
-    }
+    };
+    let inner = Members::parse(raw.as_bytes()).map_err(malformed)?;
+    let attributes = parse_item(required(&inner, member)?)?;
+    let json = item_json(&attributes);
+    let (primary_key, image) = match member {
+        "Item" => (
+            schema.key_of_batch_item(&attributes)?,
+            CachedItem::from_item_json(&json),
+        ),
+        _ => (schema.key_from_map(&attributes)?, CachedItem::Absent),
+    };
+    let mut sent = ObjectWriter::new();
+    sent.member(kind, &inner.with(&[(member, Some(&json))]));
+    Ok(ReadWrite {
+        primary_key,
+        image,
+        json: sent.finish(),
+    })
 }
 
 /// The keys in `UnprocessedItems`. `None`: it cannot be read, so nothing is known.
@@ -169,8 +199,8 @@ fn unprocessed_keys(
     for (table_name, requests) in by_table.iter() {
         let table = tables.get(table_name)?;
         for request in requests_of(requests).ok()? {
-            let (primary_key, _) = write_of(&table.key_schema, request).ok()?;
-            keys.push(item_key(table.handle.id(), &primary_key));
+            let write = write_of(&table.key_schema, request).ok()?;
+            keys.push(item_key(table.handle.id(), &write.primary_key));
         }
     }
     Some(keys)

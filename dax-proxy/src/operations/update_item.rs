@@ -7,10 +7,8 @@
 //! | UPDATED_NEW, paths of attribute names only | ALL_NEW | the paths, taken from the image | new image |
 //! | UPDATED_NEW otherwise, ALL_OLD, UPDATED_OLD | as it is | as it comes | dropped |
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::updated_new::UpdatedNew;
@@ -19,7 +17,7 @@ use super::{Call, Proxy, malformed, table_name};
 use crate::answer::{Answer, CacheOutcome};
 use crate::cache::{CachedItem, WriteOutcome};
 use crate::upstream::Answered;
-use crate::wire::{Members, parse_item};
+use crate::wire::{Members, item_json, parse_item};
 
 /// How the caller's answer is made of the store's.
 enum Derive {
@@ -44,16 +42,15 @@ impl Proxy {
             .key_schema
             .key_from_map(&key)
             .map_err(in_operation(true))?;
-        let (body, on_success): (Bytes, OnSuccess) = match derive(&members) {
-            Some(derive) => {
-                let body = members.with(&[("ReturnValues", Some("\"ALL_NEW\""))]);
-                (
-                    body.into(),
-                    Box::new(move |answered| with_image(answered, &derive)),
-                )
-            }
+        // The key as it was understood here.
+        let key = item_json(&key);
+        let (body, on_success): (Vec<u8>, OnSuccess) = match derive(&members) {
+            Some(derive) => (
+                members.with(&[("Key", Some(&key)), ("ReturnValues", Some(b"\"ALL_NEW\""))]),
+                Box::new(move |answered| with_image(answered, &derive)),
+            ),
             None => (
-                call.body.clone(),
+                members.with(&[("Key", Some(&key))]),
                 Box::new(|answered| {
                     (
                         WriteOutcome::NoImage,
@@ -67,7 +64,7 @@ impl Proxy {
             table_name: table_name.into_owned(),
             table,
             primary_key,
-            body,
+            body: body.into(),
             on_success,
         };
         self.write(write).await
@@ -110,8 +107,7 @@ fn with_image(answered: Answered, derive: &Derive) -> (WriteOutcome, Answer) {
         (Derive::Nothing, _) | (_, None) => None,
         (Derive::Updated(updated), Some(image)) => updated.of_image(image),
     };
-    let attributes = attributes.as_deref().map(String::from_utf8_lossy);
-    let body = members.with(&[("Attributes", attributes.as_ref().map(Cow::as_ref))]);
+    let body = members.with(&[("Attributes", attributes.as_deref())]);
     let answer = Answer {
         body: body.into(),
         ..Answer::passed(answered, CacheOutcome::Bypass)

@@ -42,22 +42,24 @@ impl Proxy {
         let member = if puts { "Item" } else { "Key" };
         // What cannot be mapped to a key is not sent: the store would refuse it too.
         let attributes = parse_item(required(&members, member)?).map_err(in_operation(puts))?;
-        let (primary_key, image) = match puts {
-            true => (
-                table.key_schema.key_of_item(&attributes),
-                Some(item_json(&attributes)),
-            ),
-            false => (table.key_schema.key_from_map(&attributes), None),
+        let primary_key = match puts {
+            true => table.key_schema.key_of_item(&attributes),
+            false => table.key_schema.key_from_map(&attributes),
         };
+        // As it was understood here: what a name that came twice means must not differ from the entry.
+        let json = item_json(&attributes);
+        let body = members.with(&[(member, Some(&json))]).into();
         let write = Write {
             operation: call.operation,
             table_name: table_name.into_owned(),
             table,
             primary_key: primary_key.map_err(in_operation(puts))?,
-            body: call.body.clone(),
+            body,
             on_success: Box::new(move |answered| {
-                let item =
-                    image.map_or(CachedItem::Absent, |json| CachedItem::from_item_json(&json));
+                let item = match puts {
+                    true => CachedItem::from_item_json(&json),
+                    false => CachedItem::Absent,
+                };
                 (
                     WriteOutcome::Image(item),
                     Answer::passed(answered, CacheOutcome::Bypass),

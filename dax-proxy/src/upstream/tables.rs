@@ -110,7 +110,7 @@ impl Tables {
                 return Ok(table);
             }
             if age < USE_AT_MOST {
-                self.refresh_beside(name, &table);
+                self.refresh_beside(name, &table, now);
                 return Ok(table);
             }
         }
@@ -135,6 +135,20 @@ impl Tables {
         self.generations.drop_all();
     }
 
+    /// As if the store had described it.
+    #[cfg(test)]
+    pub(crate) fn know(
+        &self,
+        name: &str,
+        id: TableId,
+        key_schema: KeySchema,
+        now: Instant,
+    ) -> Arc<Table> {
+        let slot = self.slot(name);
+        let mut state = slot.state.lock();
+        self.install(&mut state, Described { id, key_schema }, now)
+    }
+
     fn current(&self, name: &str) -> Option<Arc<Table>> {
         let names = self.names.read();
         let slot = names.get(name)?;
@@ -149,13 +163,13 @@ impl Tables {
         }
     }
 
-    fn refresh_beside(self: &Arc<Self>, name: &str, table: &Arc<Table>) {
+    fn refresh_beside(self: &Arc<Self>, name: &str, table: &Arc<Table>, now: Instant) {
         if table.refreshing.swap(true, Ordering::AcqRel) {
             return;
         }
         let (tables, name, table) = (Arc::clone(self), name.to_owned(), Arc::downgrade(table));
         self.tasks.spawn("table refresh", async move {
-            let asked = tables.ask(&name, Instant::now()).await;
+            let asked = tables.ask(&name, now).await;
             if let (Err(error), Some(table)) = (asked, table.upgrade()) {
                 tracing::debug!(table = name, ?error, "table could not be refreshed");
                 table.refreshing.store(false, Ordering::Release);
@@ -176,7 +190,7 @@ impl Tables {
         let described = self.describe(name).await;
         let mut state = slot.state.lock();
         match described {
-            Ok(described) => Ok(self.install(&mut state, described)),
+            Ok(described) => Ok(self.install(&mut state, described, now)),
             Err(TableError::Refused) => {
                 drop(state);
                 self.forget_slot(&slot);
@@ -190,7 +204,7 @@ impl Tables {
         }
     }
 
-    fn install(&self, state: &mut SlotState, described: Described) -> Arc<Table> {
+    fn install(&self, state: &mut SlotState, described: Described, now: Instant) -> Arc<Table> {
         let handle = self.generations.handle(described.id);
         state.previous.retain(|table| table.strong_count() > 0);
         if let Some(old) = state.current.take() {
@@ -205,7 +219,8 @@ impl Tables {
         let table = Arc::new(Table {
             handle,
             key_schema: described.key_schema,
-            known_since: Instant::now(),
+            // When it was asked for, not when the answer came.
+            known_since: now,
             refreshing: AtomicBool::new(false),
             predecessors: state.previous.iter().filter(other).cloned().collect(),
         });
@@ -328,3 +343,6 @@ struct AttributeDefinition {
     attribute_name: String,
     attribute_type: String,
 }
+
+#[cfg(test)]
+mod tests;

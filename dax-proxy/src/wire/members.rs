@@ -76,7 +76,7 @@ impl<'a> Members<'a> {
     }
 
     /// The object again, with some members replaced, added or (`None`) left out.
-    pub(crate) fn with(&self, changes: &[(&str, Option<&str>)]) -> Vec<u8> {
+    pub(crate) fn with(&self, changes: &[(&str, Option<&[u8]>)]) -> Vec<u8> {
         let mut writer = ObjectWriter::new();
         for (name, raw) in self.iter() {
             if !changes.iter().any(|(changed, _)| *changed == name) {
@@ -85,7 +85,7 @@ impl<'a> Members<'a> {
         }
         for (name, raw) in changes {
             if let Some(raw) = raw {
-                writer.member(name, raw.as_bytes());
+                writer.member(name, raw);
             }
         }
         writer.finish()
@@ -127,6 +127,19 @@ impl ObjectWriter {
         self.json.push(b'}');
         self.json
     }
+}
+
+/// A JSON array of finished members.
+pub(crate) fn array<'a>(members: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut out = vec![b'['];
+    for member in members {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.extend_from_slice(member);
+    }
+    out.push(b']');
+    out
 }
 
 /// Appends a JSON string.
@@ -203,7 +216,7 @@ mod tests {
         assert!(members.is_true("ConsistentRead").unwrap());
         assert_eq!(members.is_true("TableName"), Err(MembersError::WrongType));
         assert_eq!(members.text("Key"), Err(MembersError::WrongType));
-        let changed = members.with(&[("ConsistentRead", None), ("New", Some("1"))]);
+        let changed = members.with(&[("ConsistentRead", None), ("New", Some(b"1"))]);
         assert_eq!(
             std::str::from_utf8(&changed).unwrap(),
             r#"{"TableName":"t","Key":{"pk":{"S":"\u00e9"}},"x":null,"New":1}"#

@@ -18,6 +18,7 @@ mod fake_store;
 mod items;
 mod lifecycle;
 mod policy;
+mod process;
 mod queries;
 mod races;
 mod tables;

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::request::{BatchRequest, TablePart, array};
+use super::request::{BatchRequest, TablePart};
 use super::{KeyState, outcome};
 use crate::answer::Answer;
 use crate::upstream::Answered;
-use crate::wire::{CapacityMode, Members, ObjectWriter, ReadCapacity};
+use crate::wire::{CapacityMode, Members, ObjectWriter, ReadCapacity, array};
 
 /// Bytes of items in one answer (DynamoDB semantics, section 12); the rest is unprocessed. Here it is
 /// the JSON that counts, which is never smaller than what the service counts.
@@ -30,7 +30,6 @@ pub(super) fn answer(
         let written = write_part(part, &mut bytes)?;
         responses.member(part.name, &written.items);
         if let Some(keys) = written.unprocessed {
-            let keys = String::from_utf8_lossy(&keys);
             unprocessed.member(part.name, &part.members.with(&[("Keys", Some(&keys))]));
         }
         consumed.extend(written.consumed.json(request.capacity, part.name));
@@ -56,7 +55,7 @@ pub(super) fn answer(
     body.member("Responses", &responses.finish());
     body.member("UnprocessedKeys", &unprocessed.finish());
     if request.capacity != CapacityMode::None {
-        let consumed = array(consumed.iter().map(Vec::as_slice)).unwrap_or_else(|| b"[]".to_vec());
+        let consumed = array(consumed.iter().map(Vec::as_slice));
         body.member("ConsumedCapacity", &consumed);
     }
     Ok(Answer::ok(body.finish(), outcome))
@@ -95,8 +94,8 @@ fn write_part(part: &TablePart<'_>, bytes: &mut usize) -> Result<Written, Answer
         }
     }
     Ok(Written {
-        items: array(items.iter().map(AsRef::as_ref)).unwrap_or_else(|| b"[]".to_vec()),
-        unprocessed: array(unprocessed.into_iter()),
+        items: array(items.iter().map(AsRef::as_ref)),
+        unprocessed: (!unprocessed.is_empty()).then(|| array(unprocessed.into_iter())),
         consumed,
     })
 }

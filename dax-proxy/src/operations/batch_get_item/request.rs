@@ -12,7 +12,7 @@ use crate::cache::{CacheKey, CachedItem};
 use crate::operations::projection::Projection;
 use crate::operations::{Proxy, item_key};
 use crate::upstream::Table;
-use crate::wire::{CapacityMode, Members, ObjectWriter, item_json, parse_item};
+use crate::wire::{CapacityMode, Members, ObjectWriter, array, item_json, parse_item};
 
 /// Keys in one call (DynamoDB semantics, section 12).
 const KEYS_MAX: usize = 100;
@@ -97,10 +97,10 @@ impl<'a> BatchRequest<'a> {
         let mut any = false;
         for part in &self.cached {
             let leads = |key: &&BatchKey| matches!(key.state, KeyState::Leads(_));
-            let keys = array(part.keys.iter().filter(leads).map(|key| key.key.as_slice()));
-            if let Some(keys) = keys {
+            if part.keys.iter().any(|key| leads(&key)) {
+                let keys = part.keys.iter().filter(leads).map(|key| key.key.as_slice());
                 let mut table = ObjectWriter::new();
-                table.member("Keys", &keys);
+                table.member("Keys", &array(keys));
                 if strong_fills {
                     table.member("ConsistentRead", b"true");
                 }
@@ -202,18 +202,4 @@ pub(super) fn unprocessed_of(
             Some(item_key(part.table.handle.id(), &primary_key))
         })
         .collect()
-}
-
-/// A JSON array of finished members; `None` if there are none.
-pub(super) fn array<'b>(members: impl Iterator<Item = &'b [u8]>) -> Option<Vec<u8>> {
-    let mut out = vec![b'['];
-    for member in members {
-        if out.len() > 1 {
-            out.push(b',');
-        }
-        out.extend_from_slice(member);
-    }
-    let any = out.len() > 1;
-    out.push(b']');
-    any.then_some(out)
 }
