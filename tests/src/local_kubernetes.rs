@@ -271,6 +271,15 @@ impl LocalKubernetes {
         node::wait_for_containerd(&self.files, node)
     }
 
+    /// Kills a container with SIGKILL, as the kernel does when memory runs out. kubelet starts it again.
+    ///
+    /// # Errors
+    ///
+    /// If the node is unknown, or no such container runs on it.
+    pub fn kill_container(&self, node: &str, container: &str) -> Result<()> {
+        node::kill_container(&self.files, addresses::node(node)?, container)
+    }
+
     /// A command that runs inside the control plane's namespaces: the API server, Services by address and by
     /// name, and pods can be reached from it, and nothing else. `KUBECONFIG` is set; kubectl and helm are on
     /// the `PATH`.

@@ -23,7 +23,7 @@ struct Arguments {
     #[arg(long)]
     binaries: PathBuf,
     /// The tag of the images.
-    #[arg(long, default_value = "dev")]
+    #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     tag: String,
     /// Where the archives go, one `<program>.tar` each.
     #[arg(long)]

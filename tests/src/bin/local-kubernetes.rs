@@ -53,6 +53,8 @@ enum Command {
     KillNode { node: String },
     /// Starts a killed node again.
     StartNode { node: String },
+    /// Kills a container (the part of `containerID` after containerd://) with SIGKILL.
+    KillContainer { node: String, container: String },
     /// Runs a command where the API server, Services and their names can be reached, with KUBECONFIG set
     /// and kubectl and helm on the PATH.
     Exec {
@@ -133,6 +135,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Heal { node } => cluster.heal(&node)?,
         Command::KillNode { node } => cluster.kill_node(&node)?,
         Command::StartNode { node } => cluster.start_node(&node)?,
+        Command::KillContainer { node, container } => cluster.kill_container(&node, &container)?,
         Command::Exec { command } => {
             let (program, arguments) = command.split_first().context("no command")?;
             // Replaces this process: signals and the exit code are the command's own.

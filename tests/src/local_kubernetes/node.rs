@@ -110,6 +110,11 @@ pub(super) fn import_image(files: &Files, node: &Node, archive: &Path) -> Result
     run(ctr(files, node).args(["images", "import"]).arg(archive))
 }
 
+/// Kills the first process of a container with SIGKILL; the others in it go with it.
+pub(super) fn kill_container(files: &Files, node: &Node, container: &str) -> Result<()> {
+    run(ctr(files, node).args(["tasks", "kill", "--signal", "SIGKILL", container]))
+}
+
 fn ctr(files: &Files, node: &Node) -> Command {
     let mut command = Command::new("ctr");
     command
