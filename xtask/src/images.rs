@@ -17,8 +17,8 @@ pub(crate) struct Options {
     /// The cargo profile of the programs: dev or release.
     #[arg(long, default_value = "release")]
     pub(crate) profile: String,
-    /// The tag of `local/stator-<program>`.
-    #[arg(long, default_value = "dev")]
+    /// The tag of `local/stator-<program>`; by default the one that the chart asks for.
+    #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     pub(crate) tag: String,
     /// Where the archives go; `target/images` by default.
     #[arg(long)]

@@ -16,6 +16,7 @@
 mod bench;
 mod demo;
 mod images;
+mod kubernetes;
 mod local_kubernetes;
 mod process;
 mod python;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::process::{self, cargo, program_path, workspace_root};
-use crate::python;
+use crate::{kubernetes, python};
 
 /// Flags of `cargo xtask test`.
 #[derive(Args)]
@@ -19,6 +19,8 @@ pub(crate) struct Options {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Phase {
+    /// System packages and the programs of the local Kubernetes.
+    Setup,
     /// rustfmt and clippy, with warnings as errors.
     Lint,
     /// Every program and test, in the profile that all phases share.
@@ -27,9 +29,18 @@ enum Phase {
     Rust,
     /// boto3 against a storage node, directly and through the cache.
     Conformance,
+    /// The local cluster itself, then the end-to-end suite on it.
+    Kubernetes,
 }
 
-const ALL: [Phase; 4] = [Phase::Lint, Phase::Build, Phase::Rust, Phase::Conformance];
+const ALL: [Phase; 6] = [
+    Phase::Setup,
+    Phase::Lint,
+    Phase::Build,
+    Phase::Rust,
+    Phase::Conformance,
+    Phase::Kubernetes,
+];
 
 /// Runs the phases in order and prints the minutes of each; the first failure ends the run.
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -43,10 +54,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("==> phase {} of {}: {name}", position + 1, phases.len());
         let start = Instant::now();
         let outcome = match phase {
+            Phase::Setup => kubernetes::set_up(),
             Phase::Lint => lint(),
             Phase::Build => build(),
             Phase::Rust => rust(),
             Phase::Conformance => conformance(),
+            Phase::Kubernetes => end_to_end(),
         };
         let minutes = start.elapsed().as_secs_f64() / 60.0;
         report.push(format!("{name:<12} {minutes:5.1} min"));
@@ -101,4 +114,9 @@ fn conformance() -> Result<()> {
             .env("STATOR_DAX_PROXY", program_path("dev", "dax-proxy")),
     )
     .context("the conformance suite")
+}
+
+fn end_to_end() -> Result<()> {
+    let bin = python::environment()?;
+    kubernetes::end_to_end(&bin.join("python"))
 }

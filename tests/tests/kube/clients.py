@@ -1,0 +1,72 @@
+"""boto3 against the table of examples/orders.yaml, at the endpoint and with the key that the environment names."""
+
+import boto3
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+table = boto3.resource("dynamodb").Table("orders")
+customer = "boto3"
+keys = [{"customerId": customer, "orderId": f"{number:03}"} for number in range(30)]
+
+for key in keys:
+    table.put_item(Item=key | {"total": int(key["orderId"]), "lines": [{"sku": "a", "count": 2}], "tags": {"x", "y"}})
+
+# Strong, then eventual twice: through the cache the last one is a hit.
+for consistent in (True, False, False):
+    item = table.get_item(Key=keys[7], ConsistentRead=consistent)["Item"]
+    assert item["total"] == 7 and item["lines"][0]["count"] == 2 and item["tags"] == {"x", "y"}, item
+
+answer = table.update_item(
+    Key=keys[7],
+    UpdateExpression="SET total = total + :five, #l[0].#c = :three REMOVE tags",
+    ExpressionAttributeNames={"#l": "lines", "#c": "count"},
+    ExpressionAttributeValues={":five": 5, ":three": 3},
+    ReturnValues="ALL_NEW",
+)
+assert answer["Attributes"]["total"] == 12 and "tags" not in answer["Attributes"], answer
+for consistent in (False, True):
+    item = table.get_item(Key=keys[7], ConsistentRead=consistent)["Item"]
+    assert item["total"] == 12 and item["lines"][0]["count"] == 3, item
+
+try:
+    table.put_item(Item=keys[7], ConditionExpression=Attr("customerId").not_exists())
+    raise SystemExit("a condition that does not hold was let through")
+except ClientError as error:
+    assert error.response["Error"]["Code"] == "ConditionalCheckFailedException", error
+
+# Pages of ten, in order and backwards.
+for forward in (True, False):
+    found, start = [], {}
+    while True:
+        page = table.query(
+            KeyConditionExpression=Key("customerId").eq(customer) & Key("orderId").between("005", "029"),
+            ScanIndexForward=forward,
+            Limit=10,
+            **start,
+        )
+        found += [item["orderId"] for item in page["Items"]]
+        if "LastEvaluatedKey" not in page:
+            break
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+    expected = [f"{number:03}" for number in range(5, 30)]
+    assert found == (expected if forward else expected[::-1]), found
+
+found, start = set(), {}
+while True:
+    page = table.scan(FilterExpression=Attr("customerId").eq(customer), ConsistentRead=True, **start)
+    found |= {item["orderId"] for item in page["Items"]}
+    if "LastEvaluatedKey" not in page:
+        break
+    start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+assert len(found) == len(keys), found
+
+old = table.delete_item(Key=keys[7], ReturnValues="ALL_OLD")["Attributes"]
+assert old["total"] == 12, old
+for consistent in (False, True):
+    assert "Item" not in table.get_item(Key=keys[7], ConsistentRead=consistent)
+with table.batch_writer() as batch:
+    for key in keys:
+        batch.delete_item(Key=key)
+assert table.query(KeyConditionExpression=Key("customerId").eq(customer), ConsistentRead=True)["Count"] == 0
+
+print("all operations answered as documented")
