@@ -127,4 +127,53 @@ mod tests {
             assert!(!is_reserved_word(name), "{name}");
         }
     }
+
+    /// Every reserved word is refused bare in every kind of expression: as such, or, where it is a word
+    /// of the language itself, as a syntax error. Behind a placeholder it is fine.
+    #[test]
+    fn every_word_is_refused_in_every_kind_of_expression() {
+        use crate::expression::{
+            ConditionExpression, ExpressionKind, KeyConditionExpression, ProjectionExpression,
+            UpdateExpression,
+            test_support::{Placeholders, message, n},
+        };
+        for word in RESERVED_WORDS {
+            let lower = word.to_ascii_lowercase();
+            let placeholders = Placeholders::new(&[("#n", word)], &[(":v", n("1"))]);
+            let context = placeholders.context();
+            let parse = |kind: ExpressionKind, name: &str| match kind {
+                ExpressionKind::Condition | ExpressionKind::Filter => {
+                    ConditionExpression::parse(kind, &format!("{name} = :v"), &context).map(drop)
+                }
+                ExpressionKind::KeyCondition => {
+                    KeyConditionExpression::parse(&format!("{name} = :v"), &context).map(drop)
+                }
+                ExpressionKind::Projection => {
+                    ProjectionExpression::parse(&format!("x, {name}"), &context).map(drop)
+                }
+                ExpressionKind::Update => {
+                    UpdateExpression::parse(&format!("SET {name} = :v"), &context).map(drop)
+                }
+            };
+            for kind in [
+                ExpressionKind::Condition,
+                ExpressionKind::Filter,
+                ExpressionKind::KeyCondition,
+                ExpressionKind::Projection,
+                ExpressionKind::Update,
+            ] {
+                let error = message(parse(kind, &lower));
+                let expected = if kind.keywords().contains(&word) {
+                    format!("Invalid {kind}: Syntax error; ")
+                } else {
+                    format!(
+                        "Invalid {kind}: Attribute name is a reserved keyword; \
+                         reserved keyword: {lower}"
+                    )
+                };
+                assert!(error.starts_with(&expected), "{kind} {lower}: {error}");
+                assert!(parse(kind, "#n").is_ok(), "{kind} {word}");
+            }
+        }
+    }
 }

@@ -130,7 +130,7 @@ impl Writer {
     fn condition(&mut self, tree: &Tree) -> String {
         match tree {
             Tree::And(inner) => self.joined(inner, " and ", |inner| !matches!(inner, Tree::Or(_))),
-            Tree::Or(inner) => self.joined(inner, "OR", |_| false),
+            Tree::Or(inner) => self.joined(inner, " OR ", |inner| !matches!(inner, Tree::Or(_))),
             Tree::Not(inner) => match inner.as_ref() {
                 Tree::And(_) | Tree::Or(_) => format!("NOT({})", self.condition(inner)),
                 _ => format!("Not {}", self.condition(inner)),

@@ -389,3 +389,42 @@ proptest! {
         check(&actions, None)?;
     }
 }
+
+/// Changes to the elements of one list, some of them behind its end, each element once at most.
+fn list_update() -> impl Strategy<Value = Vec<(Path, Change)>> {
+    let change = prop_oneof![
+        Just(Change::Remove),
+        number().prop_map(|number| {
+            Change::Set(Value::Operand(Operand::Value(AttributeValue::N(number))))
+        }),
+        (0..4_usize).prop_map(|index| Change::Set(Value::Operand(Operand::Path(element(index))))),
+    ];
+    collection::btree_map(0..7_usize, change, 1..7)
+        .prop_map(|changes| {
+            changes
+                .into_iter()
+                .map(|(index, change)| (element(index), change))
+                .collect::<Vec<_>>()
+        })
+        .prop_shuffle()
+}
+
+fn element(index: usize) -> Path {
+    Path {
+        attribute: "cc".to_owned(),
+        steps: vec![Step::Element(index)],
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn elements_of_a_list_are_set_appended_and_removed_by_their_old_positions(
+        actions in list_update(),
+    ) {
+        let list = (100..104_i64).map(|number| AttributeValue::N(number.into())).collect();
+        let item = Item::from([("cc".to_owned(), AttributeValue::L(list))]);
+        check(&actions, Some(&item))?;
+    }
+}
