@@ -43,7 +43,9 @@ pub use self::command::{
 };
 pub use self::group::GroupHandle;
 pub use self::ids::{GroupId, NodeId, PartitionId, RequestId};
-pub use self::log::{DiskDirectory, LogDirectory, LogFile, Loss, LossyDirectory};
+pub use self::log::{
+    DiskDirectory, LogDirectory, LogExtent, LogFile, Loss, LossyDirectory, inspect_log,
+};
 pub use self::metrics::ReplicationMetrics;
 pub use self::node::{InitializeError, Replication, StartError};
 pub use self::runtime::seed_randomness_of_this_thread;
@@ -182,6 +184,8 @@ pub struct Timing {
     pub persist_entries: u64,
     /// Applied entries that stay in the log for followers that catch up; beyond them they need a snapshot.
     pub kept_entries: u64,
+    /// Bytes of one file of the log.
+    pub segment_size_bytes: u64,
 }
 
 impl Default for Timing {
@@ -193,6 +197,7 @@ impl Default for Timing {
             persist_interval: Duration::from_secs(5),
             persist_entries: 20_000,
             kept_entries: 4096,
+            segment_size_bytes: log::SEGMENT_SIZE,
         }
     }
 }

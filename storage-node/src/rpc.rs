@@ -4,11 +4,23 @@
 //! A caller learns whether a failed call was surely not delivered, because only then may a write be repeated without
 //! its request id being looked up.
 
+mod address_book;
+mod client;
+mod codec;
+mod server;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+pub use self::address_book::AddressBook;
+pub use self::client::RpcClient;
+pub use self::server::serve;
+
 use crate::replication::NodeId;
+
+/// The largest request or answer, in bytes. The largest legal one is a page of a batch read, 16 MB and its framing.
+pub const MESSAGE_SIZE_BYTES_MAX: usize = 32 << 20;
 
 /// Which part of the receiving node a call is for. Raft has connections of its own, so that its heartbeats never wait
 /// behind data.
@@ -20,6 +32,23 @@ pub enum Service {
     Data,
     /// The forming of a cluster, before there is a group.
     Bootstrap,
+}
+
+impl Service {
+    /// The gRPC path of the one method of this service.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Raft => "/stator.node.v1.Raft/Call",
+            Self::Data => "/stator.node.v1.Data/Call",
+            Self::Bootstrap => "/stator.node.v1.Bootstrap/Call",
+        }
+    }
+
+    fn of_path(path: &str) -> Option<Self> {
+        [Self::Raft, Self::Data, Self::Bootstrap]
+            .into_iter()
+            .find(|service| service.path() == path)
+    }
 }
 
 /// Sends calls to other nodes.

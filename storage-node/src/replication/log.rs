@@ -39,6 +39,7 @@ pub(super) use self::storage::GroupLogStorage;
 
 use self::group_log::GroupLog;
 use self::recovery::recover;
+pub(super) use self::segments::SEGMENT_SIZE;
 use self::segments::Segments;
 use self::writer::Writer;
 use super::Execution;
@@ -49,14 +50,43 @@ use super::metrics::LogMetrics;
 /// The logs of all groups by group, shared with the writer.
 type GroupLogs = Arc<RwLock<BTreeMap<GroupId, Arc<Mutex<GroupLog>>>>>;
 
+/// What a log holds of one group, see [`inspect_log`].
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct LogExtent {
+    /// The index up to which entries were purged, if any.
+    pub purged: Option<u64>,
+    /// The term and index of the last entry, or of the purge point of an empty log.
+    pub last: Option<(u64, u64)>,
+}
+
+/// Tells what the log in `directory` holds, by recovering it: an interrupted last write is cut. For tests and tools.
+///
+/// # Errors
+/// As opening the log.
+pub fn inspect_log(directory: &dyn LogDirectory) -> io::Result<BTreeMap<GroupId, LogExtent>> {
+    let groups = recover(directory)?.groups.into_iter();
+    Ok(groups
+        .map(|(group, log)| {
+            let purged = log.purged().map(|purged| purged.log_index);
+            let last = log.last().map(|last| (last.term, last.log_index));
+            (group, LogExtent { purged, last })
+        })
+        .collect())
+}
+
 /// Opens the log in `directory`, recovers it, starts its writer and gives the part of each of `groups`.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] when the log is damaged or of a newer version, else any error of the file system.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a log, put together once"
+)]
 pub(super) fn open_log(
     directory: Arc<dyn LogDirectory>,
     groups: &[GroupId],
     salt: u64,
+    segment_size: u64,
     checkpoint: &Arc<Checkpoint>,
     metrics: LogMetrics,
     execution: Execution,
@@ -65,7 +95,13 @@ pub(super) fn open_log(
     let recovered = recover(&*directory)?;
     let open = Arc::new(RwLock::new(recovered.open));
     let salt = recovered.salt.unwrap_or(salt);
-    let segments = Segments::new(directory, open.clone(), recovered.contents, salt);
+    let segments = Segments::new(
+        directory,
+        open.clone(),
+        recovered.contents,
+        salt,
+        segment_size,
+    );
     let mut logs: BTreeMap<_, _> = recovered
         .groups
         .into_iter()
@@ -103,3 +139,6 @@ pub(super) fn open_log(
     });
     Ok(storages.collect())
 }
+
+#[cfg(test)]
+mod tests;

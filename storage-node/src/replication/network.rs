@@ -27,6 +27,9 @@ use super::snapshot::SnapshotData;
 use super::wire::{self, Answer, Ask, Request, WireEntry, WirePosition, WireVote};
 use crate::rpc::{Service, Transport, TransportError};
 
+/// How long entries may take to be written and synced by a follower. Openraft's own figure is the heartbeat interval, too
+/// short for a slow disk; a second is still less than it takes to notice that a follower is gone.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one block of a snapshot may take.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long installing a whole snapshot may take. Beyond it the sender starts over, which the receiver notices.
@@ -200,6 +203,11 @@ impl RaftNetworkV2<Types> for Peer {
         request: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let timeout = if request.entries.is_empty() {
+            option.soft_ttl()
+        } else {
+            APPEND_TIMEOUT
+        };
         let ask = Ask::Append {
             vote: wire_vote(&request.vote),
             previous: wire_position(request.prev_log_id.as_ref()),
@@ -210,7 +218,7 @@ impl RaftNetworkV2<Types> for Peer {
                 .map(|entry| WireEntry::from(from_entry(entry)))
                 .collect(),
         };
-        match self.ask(ask, option.soft_ttl()).await? {
+        match self.ask(ask, timeout).await? {
             Answer::Appended => Ok(AppendEntriesResponse::Success),
             Answer::AppendedUpTo(position) => {
                 Ok(AppendEntriesResponse::PartialSuccess(raft_log_id(position)))

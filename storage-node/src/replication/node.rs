@@ -150,6 +150,7 @@ impl Replication {
             log.clone(),
             &ids,
             seed,
+            timing.segment_size_bytes,
             &checkpoint,
             metrics.log.clone(),
             execution,

@@ -136,6 +136,33 @@ impl LossyDirectory {
         disk.fail_next_sync = false;
     }
 
+    /// Another disk with what this one would hold after a crash that loses everything unsynced.
+    #[must_use]
+    pub fn durable_copy(&self) -> Self {
+        let disk = self.disk.lock();
+        let files = disk.durable_names.values().filter_map(|id| {
+            let durable = disk.files.get(id)?.durable.clone();
+            Some((
+                *id,
+                FileState {
+                    live: durable.clone(),
+                    durable,
+                    pending: Vec::new(),
+                },
+            ))
+        });
+        let copy = Disk {
+            names: disk.durable_names.clone(),
+            durable_names: disk.durable_names.clone(),
+            files: files.collect(),
+            next_file: disk.next_file,
+            ..Disk::default()
+        };
+        Self {
+            disk: Arc::new(Mutex::new(copy)),
+        }
+    }
+
     /// Lets `operations` more writes, syncs, creations and removals succeed; all later ones fail until a crash.
     pub fn cut_power_after(&self, operations: u64) {
         self.disk.lock().budget = Some(operations);

@@ -12,7 +12,7 @@ use super::format::{Marks, SEGMENT_HEADER_SIZE, SegmentHeader, segment_name};
 
 /// The bytes that a segment is made with. Small enough to be filled with zeros in a few tens of milliseconds, large
 /// enough that making one is rare: at 10,000 writes of 1 KB a second it is once in 1.6 s.
-pub(super) const SEGMENT_SIZE: u64 = 16 << 20;
+pub(in crate::replication) const SEGMENT_SIZE: u64 = 16 << 20;
 
 /// The open files by segment id, shared with readers.
 pub(super) type OpenSegments = Arc<RwLock<BTreeMap<u64, Arc<dyn LogFile>>>>;
@@ -31,7 +31,7 @@ pub(super) struct Segments {
     contents: BTreeMap<u64, SegmentContents>,
     current: Option<Current>,
     pub(super) salt: u64,
-    pub(super) segment_size: u64,
+    segment_size: u64,
 }
 
 struct Current {
@@ -47,6 +47,7 @@ impl Segments {
         open: OpenSegments,
         contents: BTreeMap<u64, SegmentContents>,
         salt: u64,
+        segment_size: u64,
     ) -> Self {
         Self {
             directory,
@@ -54,7 +55,7 @@ impl Segments {
             contents,
             current: None,
             salt,
-            segment_size: SEGMENT_SIZE,
+            segment_size,
         }
     }
 

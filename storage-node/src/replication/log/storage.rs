@@ -42,7 +42,7 @@ impl GroupLogStorage {
         self.writer.has_failed()
     }
 
-    fn read(&self, range: Range<u64>) -> io::Result<Vec<LogEntry>> {
+    pub(super) fn read(&self, range: Range<u64>) -> io::Result<Vec<LogEntry>> {
         // The lock is held to look up, not to read from disk.
         let found = self.log.lock().find(range, &self.open)?;
         found.into_iter().map(|found| found.read()).collect()
