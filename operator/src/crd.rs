@@ -33,12 +33,30 @@ pub fn manifests() -> Result<Vec<(String, String)>, serde_yaml_ng::Error> {
         .map(|definition| {
             let name = format!("{}.yaml", definition.spec.names.plural);
             let value = tidy(serde_json::to_value(&definition).unwrap_or_default());
-            Ok((
-                name,
-                format!("{HEADER}{}", serde_yaml_ng::to_string(&value)?),
-            ))
+            let text = quote_words_of_yaml_1_1(&serde_yaml_ng::to_string(&value)?);
+            Ok((name, format!("{HEADER}{text}")))
         })
         .collect()
+}
+
+/// Quotes what YAML 1.1 takes for a boolean and YAML 1.2, which serde writes, for a string. kubectl and Helm read YAML 1.1:
+/// to them the enum `[S, N, B]` would be `["S", false, "B"]`.
+fn quote_words_of_yaml_1_1(text: &str) -> String {
+    let words = [
+        "y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "on", "On", "ON", "off", "Off",
+        "OFF",
+    ];
+    let quoted = text.lines().map(|line| {
+        let value_at = line
+            .rfind("- ")
+            .max(line.rfind(": "))
+            .map_or(0, |at| at + 2);
+        match line.split_at_checked(value_at) {
+            Some((before, word)) if words.contains(&word) => format!("{before}'{word}'\n"),
+            _ => format!("{line}\n"),
+        }
+    });
+    quoted.collect()
 }
 
 /// The definitions as kube derives them.
@@ -104,6 +122,19 @@ mod tests {
             assert!(!text.contains("nullable"), "{name}");
             assert!(!text.contains("anyOf"), "{name}");
         }
+    }
+
+    /// The type of a number was `false` to the API server; found by applying it to one.
+    #[test]
+    fn the_attribute_type_of_numbers_is_a_string_to_yaml_1_1() {
+        let tables = manifests()
+            .unwrap()
+            .into_iter()
+            .find(|(name, _)| name == "tables.yaml")
+            .unwrap()
+            .1;
+        assert!(tables.contains("- 'N'\n"));
+        assert!(!tables.contains("- N\n"));
     }
 
     /// Every field that ACK has, by path; a line of `testdata/ack_fields.txt` is `Kind.spec.field[].field`.

@@ -11,8 +11,16 @@
 )]
 pub mod crd;
 
+pub mod apply;
+pub mod apply_file;
 pub mod children;
+pub mod controller;
 pub mod defaults;
 pub mod diff;
+pub mod lease;
+pub mod metrics;
 pub mod names;
+pub mod observe;
 pub mod plan;
+pub mod run;
+pub mod service;

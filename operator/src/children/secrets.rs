@@ -10,7 +10,7 @@ use k8s_openapi::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stator_kit::rng::RandomSource;
+use stator_kit::{rng::RandomSource, sigv4::AccessKey};
 
 use super::Child;
 use crate::names::{STORAGE_CLUSTER_LABEL, StorageNames};
@@ -53,6 +53,11 @@ impl KeyPair {
                 b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
             ),
         }
+    }
+
+    /// For signing.
+    pub fn access_key(&self) -> AccessKey {
+        AccessKey::new(self.id.clone(), self.secret.clone())
     }
 
     /// From a Secret, when it holds both parts.

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{AckResourceMetadata, Condition, int64};
+use super::condition::{AckResourceMetadata, Condition};
 
 /// A backup of a table.
 #[derive(
@@ -73,7 +73,6 @@ pub struct BackupSpec {
 pub struct BackupStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub observed_generation: Option<i64>,
     /// ARN, account and Region.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +87,6 @@ pub struct BackupStatus {
     pub backup_expiry_date_time: Option<String>,
     /// Its size.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub backup_size_bytes: Option<i64>,
     /// `CREATING`, `AVAILABLE` or `DELETED`.
     #[serde(skip_serializing_if = "Option::is_none")]

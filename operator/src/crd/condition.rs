@@ -28,7 +28,6 @@ pub struct Condition {
     pub last_transition_time: Option<String>,
     /// The generation of the object that this condition speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub observed_generation: Option<i64>,
 }
 
@@ -152,16 +151,6 @@ pub struct AckResourceMetadata {
     pub partition: Option<String>,
     /// The Region of the storage cluster.
     pub region: String,
-}
-
-/// Schema of a 64-bit whole number, without the bounds that schemars would add.
-pub(crate) fn int64(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"type": "integer", "format": "int64"})
-}
-
-/// Schema of a capacity unit: a whole number of at least 1.
-pub(crate) fn units(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({"type": "integer", "format": "int64", "minimum": 1})
 }
 
 /// Schema of a Kubernetes object that is handed through unread (affinity, resources, tolerations).

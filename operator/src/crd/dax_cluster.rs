@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::condition::{Condition, any_object, int64};
+use super::condition::{Condition, any_object};
 use super::storage_cluster::Volume;
 
 /// Desired state of a cache cluster.
@@ -30,9 +30,9 @@ use super::storage_cluster::Volume;
     printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 40")
-        .message("metadata.name: at most 40 characters, so that the names of pods and volumes fit").field_path(".metadata.name"),
+        .message("metadata.name: at most 40 characters, so that the names of pods and volumes fit"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message("metadata.name: must be a DNS label (a-z, 0-9, -), since Services carry it").field_path(".metadata.name")
+        .message("metadata.name: must be a DNS label (a-z, 0-9, -), since Services carry it")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DaxClusterSpec {
@@ -183,7 +183,6 @@ impl Default for DaxClusterSpec {
 pub struct DaxClusterStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub observed_generation: Option<i64>,
     /// Conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -191,11 +190,9 @@ pub struct DaxClusterStatus {
     pub conditions: Vec<Condition>,
     /// Number of cache nodes wanted.
     #[serde(default)]
-    #[schemars(schema_with = "int64")]
     pub replicas: i64,
     /// Number that can serve.
     #[serde(default)]
-    #[schemars(schema_with = "int64")]
     pub ready_replicas: i64,
     /// The image of the present template.
     #[serde(skip_serializing_if = "Option::is_none")]

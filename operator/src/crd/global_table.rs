@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{AckResourceMetadata, Condition, int64};
+use super::condition::{AckResourceMetadata, Condition};
 
 /// A table with replicas in several Regions.
 #[derive(
@@ -66,7 +66,6 @@ pub struct Replica {
 pub struct GlobalTableStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub observed_generation: Option<i64>,
     /// ARN, account and Region.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,8 +9,6 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{int64, units};
-
 pub use super::table_status::*;
 
 /// Desired state of a DynamoDB table.
@@ -202,7 +200,7 @@ pub struct AttributeDefinition {
     /// Name of the attribute.
     #[schemars(length(min = 1, max = 255))]
     pub attribute_name: String,
-    /// `S`, `N` or `B`.
+    /// `S`, `N` or `B`. Quote the N: YAML reads a bare N as false.
     #[schemars(extend("enum" = ["S", "N", "B"]))]
     pub attribute_type: String,
 }
@@ -224,10 +222,10 @@ pub struct KeySchemaElement {
 #[serde(rename_all = "camelCase")]
 pub struct ProvisionedThroughput {
     /// Strongly consistent reads of up to 4 KB a second.
-    #[schemars(schema_with = "units")]
+    #[schemars(range(min = 1))]
     pub read_capacity_units: i64,
     /// Writes of up to 1 KB a second.
-    #[schemars(schema_with = "units")]
+    #[schemars(range(min = 1))]
     pub write_capacity_units: i64,
 }
 
@@ -237,11 +235,9 @@ pub struct ProvisionedThroughput {
 pub struct OnDemandThroughput {
     /// Most read request units a second; -1 for no bound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub max_read_request_units: Option<i64>,
     /// Most write request units a second; -1 for no bound.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub max_write_request_units: Option<i64>,
 }
 
@@ -367,7 +363,7 @@ pub struct ContinuousBackups {
     pub point_in_time_recovery_enabled: Option<bool>,
     /// How far back, 1 to 35 days.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "units")]
+    #[schemars(range(min = 1))]
     pub recovery_period_in_days: Option<i64>,
 }
 
@@ -412,7 +408,7 @@ pub struct ReplicaIndex {
 pub struct ThroughputOverride {
     /// Strongly consistent reads of up to 4 KB a second.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "units")]
+    #[schemars(range(min = 1))]
     pub read_capacity_units: Option<i64>,
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{AckResourceMetadata, Condition, int64};
+use super::condition::{AckResourceMetadata, Condition};
 use super::table::{KeySchemaElement, OnDemandThroughput, Projection, ThroughputOverride};
 
 /// What is known of the table.
@@ -12,7 +12,6 @@ use super::table::{KeySchemaElement, OnDemandThroughput, Projection, ThroughputO
 pub struct TableStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub observed_generation: Option<i64>,
     /// ARN, account and Region.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +35,6 @@ pub struct TableStatus {
     pub global_table_version: Option<String>,
     /// Number of items when the status was last written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub item_count: Option<i64>,
     /// ARN of the stream.
     #[serde(rename = "latestStreamARN", skip_serializing_if = "Option::is_none")]
@@ -55,7 +53,6 @@ pub struct TableStatus {
     pub table_id: Option<String>,
     /// Size when the status was last written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub table_size_bytes: Option<i64>,
     /// `CREATING`, `UPDATING`, `DELETING`, `ACTIVE`, ...
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,14 +104,12 @@ pub struct GlobalSecondaryIndexDescription {
     pub index_name: Option<String>,
     /// Its size.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub index_size_bytes: Option<i64>,
     /// `CREATING`, `UPDATING`, `DELETING` or `ACTIVE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_status: Option<String>,
     /// Its number of items.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub item_count: Option<i64>,
     /// Its key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,15 +139,12 @@ pub struct ProvisionedThroughputDescription {
     pub last_increase_date_time: Option<String>,
     /// Decreases of this UTC day.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub number_of_decreases_today: Option<i64>,
     /// Reads a second.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub read_capacity_units: Option<i64>,
     /// Writes a second.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "int64")]
     pub write_capacity_units: Option<i64>,
 }
 
