@@ -1,0 +1,14 @@
+//! What a write does to an item, and how items lie in the engine: pure, no I/O, no clock.
+//!
+//! The leader of a replica group calls [`evaluate`] with a request and the current item *before*
+//! the log, and gets a [`Mutation`] and the caller's result. Applying a log entry writes bytes and
+//! evaluates nothing, so every replica holds the same bytes and versions may be mixed.
+
+pub mod codec;
+pub mod codec_json;
+pub mod evaluate;
+pub mod keys;
+pub mod stored;
+
+pub use evaluate::{Evaluated, Mutation, WriteAction, WriteOperation};
+pub use stored::StoredItem;
