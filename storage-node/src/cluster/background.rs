@@ -1,0 +1,459 @@
+//! What a node does without being asked: following the catalog, writing the cluster's first rows,
+//! and removing the data of deleted tables.
+//!
+//! Everything here is driven by applied state and may be repeated from the beginning at any time, so
+//! a new leader of the meta group simply goes on.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, sleep};
+
+use super::catalog::rows::{
+    CLUSTER_KEY, ClusterRow, CountersRow, DroppedRow, GroupRow, LastChange, NodeRow, PartitionRow,
+    TableStatusRow, dropped_key, group_key, node_key, table_key,
+};
+use super::control::{Change, catalog_write};
+use super::group_state::{mark_prefix, partition_forgotten, partition_retired};
+use super::guard::Known;
+use super::message::{DataAnswer, DataRequest, Refusal};
+use super::route::{RouteError, Routed, refuse_storage};
+use super::{Cluster, LocalGroup, REQUEST_TIMEOUT};
+use crate::engine::{Direction, Keyspace};
+use crate::replication::{
+    Cause, ChangeKind, EngineWrite, GroupId, Images, Leadership, LogCommand, PartitionId, RequestId,
+};
+use crate::table::keys::{StorageId, after_prefix, hash_range};
+
+/// How often unfinished background work is looked at when nothing in the catalog changes.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Keys removed by one log entry: 500 keys of at most 8 KiB stay well below any entry limit.
+const PURGE_KEYS_MAX: usize = 500;
+
+impl Cluster {
+    /// Starts the node's background work.
+    pub fn start(self: &Arc<Self>) {
+        let cluster = Arc::clone(self);
+        self.tasks.spawn(
+            "follow catalog",
+            async move { cluster.follow_catalog().await },
+        );
+        let cluster = Arc::clone(self);
+        self.tasks
+            .spawn("tend catalog", async move { cluster.tend_catalog().await });
+        let cluster = Arc::clone(self);
+        self.tasks.spawn(
+            "spread leaders",
+            async move { cluster.spread_leaders().await },
+        );
+    }
+
+    /// Takes over what the meta group applies, as it is applied.
+    async fn follow_catalog(&self) {
+        let token = self.tasks.token();
+        let Some(meta) = self.groups.get(&GroupId::META) else {
+            return;
+        };
+        let mut applied = meta.handle.applied();
+        loop {
+            if let Err(problem) = self.catalog.refresh() {
+                tracing::error!(%problem, "the catalog cannot be read");
+            }
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                changed = applied.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// On the leader of the meta group: the first rows, then the removal of deleted tables.
+    async fn tend_catalog(&self) {
+        let token = self.tasks.token();
+        let mut versions = self.catalog.versions();
+        loop {
+            if let Some(meta) = self.groups.get(&GroupId::META)
+                && meta.handle.leadership().is_some()
+            {
+                if let Err(refusal) = self.tend_once().await {
+                    tracing::debug!(?refusal, "background work of the catalog is repeated");
+                }
+            }
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                changed = versions.changed() => if changed.is_err() { return },
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn tend_once(&self) -> Result<(), Refusal> {
+        let state = self.catalog.current();
+        if state.cluster.is_none() {
+            return self.found().await;
+        }
+        for table in state.tables.values() {
+            if table.row.status == TableStatusRow::Deleting {
+                self.close_table(&table.row.name, table.row.storage_id, &table.row.partitions)
+                    .await?;
+            }
+        }
+        for dropped in state.dropped.values() {
+            self.remove_data(dropped).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the cluster's first rows, by the founding plan that every volume holds.
+    async fn found(&self) -> Result<(), Refusal> {
+        let founding = self.identity.founding.clone();
+        let now = self.now_millis();
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        self.change_catalog(
+            RequestId(self.request_id()),
+            deadline,
+            move |state, counters| {
+                if state.cluster.is_some() {
+                    return Ok(Change::default());
+                }
+                let mut writes = vec![catalog_write(
+                    Bytes::from_static(CLUSTER_KEY),
+                    &ClusterRow {
+                        cluster_id: founding.cluster_id,
+                        region: founding.region.clone(),
+                        account_id: founding.account_id.clone(),
+                        created_millis: now,
+                    },
+                )];
+                for node in &founding.nodes {
+                    let row = NodeRow {
+                        node_id: node.node_id,
+                        name: node.name.clone(),
+                        incarnation: 1,
+                        rack: node.rack.clone(),
+                    };
+                    writes.push(catalog_write(node_key(node.node_id), &row));
+                    counters.next_node_id = counters.next_node_id.max(node.node_id + 1);
+                }
+                for (group_id, voters) in (0_u32..).zip(&founding.groups) {
+                    let row = GroupRow {
+                        group_id,
+                        voters: voters.clone(),
+                    };
+                    writes.push(catalog_write(group_key(group_id), &row));
+                }
+                Ok(Change {
+                    writes,
+                    last_change: LastChange::All,
+                    answer: Bytes::new(),
+                })
+            },
+        )
+        .await
+        .map(|_| tracing::info!("wrote the first rows of the catalog"))
+    }
+
+    /// Closes every partition of a deleted table in its own group, then frees the name.
+    async fn close_table(
+        &self,
+        name: &str,
+        storage_id: u64,
+        partitions: &[PartitionRow],
+    ) -> Result<(), Refusal> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let mut by_group: BTreeMap<u32, Vec<PartitionRow>> = BTreeMap::new();
+        for partition in partitions {
+            by_group
+                .entry(partition.group_id)
+                .or_default()
+                .push(partition.clone());
+        }
+        for partitions in by_group.into_values() {
+            self.route(&Retire { partitions }, deadline)
+                .await
+                .map_err(again)?;
+        }
+        let name = name.to_owned();
+        let freed = name.clone();
+        self.change_catalog(RequestId(self.request_id()), deadline, move |state, _| {
+            let table = state.tables.get(name.as_str()).filter(|table| {
+                table.row.storage_id == storage_id && table.row.status == TableStatusRow::Deleting
+            });
+            let Some(table) = table else {
+                return Ok(Change::default());
+            };
+            let dropped = DroppedRow {
+                name: name.clone(),
+                storage_id,
+                partitions: table.row.partitions.clone(),
+            };
+            let row = EngineWrite {
+                keyspace: Keyspace::Catalog,
+                key: table_key(&name),
+                value: None,
+            };
+            Ok(Change {
+                writes: vec![row, catalog_write(dropped_key(storage_id), &dropped)],
+                last_change: LastChange::Table(name.clone()),
+                answer: Bytes::new(),
+            })
+        })
+        .await?;
+        tracing::info!(
+            table = freed,
+            storage_id,
+            "table deleted, its data is being removed"
+        );
+        Ok(())
+    }
+
+    /// Removes the items of a dropped table, batch by batch, then its row.
+    async fn remove_data(&self, dropped: &DroppedRow) -> Result<(), Refusal> {
+        for partition in &dropped.partitions {
+            let purge = Purge {
+                storage_id: dropped.storage_id,
+                partition: partition.clone(),
+            };
+            let token = self.tasks.token();
+            loop {
+                let deadline = Instant::now() + REQUEST_TIMEOUT;
+                let more = self.route(&purge, deadline).await.map_err(again)?;
+                if token.is_cancelled() {
+                    return Ok(());
+                }
+                if !more {
+                    break;
+                }
+            }
+        }
+        let storage_id = dropped.storage_id;
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        self.change_catalog(RequestId(self.request_id()), deadline, move |state, _| {
+            if !state.dropped.contains_key(&storage_id) {
+                return Ok(Change::default());
+            }
+            let key = dropped_key(storage_id);
+            Ok(Change {
+                writes: vec![EngineWrite {
+                    keyspace: Keyspace::Catalog,
+                    key,
+                    value: None,
+                }],
+                last_change: LastChange::Dropped,
+                answer: Bytes::new(),
+            })
+        })
+        .await?;
+        tracing::info!(
+            table = dropped.name,
+            storage_id,
+            "the data of a deleted table is removed"
+        );
+        Ok(())
+    }
+
+    /// Closes partitions of one group for ever, as its leader.
+    pub(super) async fn retire_as_leader(
+        &self,
+        partitions: &[PartitionRow],
+    ) -> Result<(), Refusal> {
+        let Some(first) = partitions.first() else {
+            return Ok(());
+        };
+        let group = GroupId(first.group_id);
+        let local = self.local_group(group)?;
+        let leadership = local
+            .handle
+            .leadership()
+            .ok_or_else(|| local.not_leader())?;
+        let ids = partitions.iter().map(|partition| partition.partition_id);
+        local
+            .guard
+            .retire(&*self.engine, group, leadership.term, ids)
+            .map_err(|problem| refuse_storage(&problem))?;
+        let writes = partitions.iter().map(partition_retired).collect();
+        self.propose_own(local, leadership, first, writes).await
+    }
+
+    /// Removes a bounded batch of a retired partition, as the leader of its group; says whether
+    /// anything is left.
+    pub(super) async fn purge_as_leader(
+        &self,
+        storage_id: u64,
+        partition: &PartitionRow,
+    ) -> Result<bool, Refusal> {
+        let group = GroupId(partition.group_id);
+        let local = self.local_group(group)?;
+        let leadership = local
+            .handle
+            .leadership()
+            .ok_or_else(|| local.not_leader())?;
+        let known = local
+            .guard
+            .known(
+                &*self.engine,
+                group,
+                leadership.term,
+                partition.partition_id,
+            )
+            .map_err(|problem| refuse_storage(&problem))?;
+        if known != Known::Retired {
+            return Err(Refusal::NotExecuted);
+        }
+        let (lower, upper) = hash_range(
+            StorageId(storage_id),
+            partition.first_hash,
+            partition.last_hash,
+        );
+        let mut writes = self.removals(Keyspace::Items, lower, upper)?;
+        if writes.is_empty() {
+            let marks = mark_prefix(partition.partition_id);
+            let end = Bound::Excluded(after_prefix(marks.clone()));
+            writes = self.removals(Keyspace::System, Bound::Included(marks), end)?;
+        }
+        let more = !writes.is_empty();
+        if !more {
+            writes.push(partition_forgotten(partition));
+        }
+        self.propose_own(local, leadership, partition, writes)
+            .await?;
+        Ok(more)
+    }
+
+    fn removals(
+        &self,
+        keyspace: Keyspace,
+        lower: Bound<Vec<u8>>,
+        upper: Bound<Vec<u8>>,
+    ) -> Result<Vec<EngineWrite>, Refusal> {
+        let (lower, upper) = (
+            lower.as_ref().map(Vec::as_slice),
+            upper.as_ref().map(Vec::as_slice),
+        );
+        self.engine
+            .scan(keyspace, lower, upper, Direction::Forward)
+            .take(PURGE_KEYS_MAX)
+            .map(|entry| {
+                entry.map(|(key, _)| EngineWrite {
+                    keyspace,
+                    key,
+                    value: None,
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map_err(|problem| refuse_storage(&problem))
+    }
+
+    /// Proposes writes that no client asked for and that change no item of a living table.
+    async fn propose_own(
+        &self,
+        local: &LocalGroup,
+        leadership: Leadership,
+        partition: &PartitionRow,
+        writes: Vec<EngineWrite>,
+    ) -> Result<(), Refusal> {
+        let command = LogCommand {
+            request_id: RequestId(self.request_id()),
+            partition: PartitionId(partition.partition_id),
+            epoch: partition.epoch,
+            evaluation_term: leadership.term,
+            hlc: local.handle.next_hlc(),
+            previous_hlc: None,
+            writes,
+            change: ChangeKind::None,
+            cause: Cause::Client,
+            origin_region: self.identity.founding.region.clone(),
+            images: Images::default(),
+            outcome: Bytes::new(),
+        };
+        local
+            .handle
+            .propose(command, Instant::now() + REQUEST_TIMEOUT)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Default for CountersRow {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            last_change: LastChange::All,
+            next_storage_id: 1,
+            next_partition_id: 1,
+            next_node_id: 1,
+        }
+    }
+}
+
+/// Background work is simply tried again later.
+fn again(_: RouteError) -> Refusal {
+    Refusal::NotExecuted
+}
+
+struct Retire {
+    partitions: Vec<PartitionRow>,
+}
+
+impl Routed for Retire {
+    type Output = ();
+
+    fn group(&self) -> GroupId {
+        GroupId(
+            self.partitions
+                .first()
+                .map_or(0, |partition| partition.group_id),
+        )
+    }
+
+    async fn local(&self, cluster: &Cluster, _deadline: Instant) -> Result<(), Refusal> {
+        cluster.retire_as_leader(&self.partitions).await
+    }
+
+    fn request(&self, _deadline_millis: u32) -> DataRequest {
+        DataRequest::Retire {
+            partitions: self.partitions.clone(),
+        }
+    }
+
+    fn output(&self, answer: DataAnswer) -> Option<()> {
+        matches!(answer, DataAnswer::Done).then_some(())
+    }
+}
+
+struct Purge {
+    storage_id: u64,
+    partition: PartitionRow,
+}
+
+impl Routed for Purge {
+    type Output = bool;
+
+    fn group(&self) -> GroupId {
+        GroupId(self.partition.group_id)
+    }
+
+    async fn local(&self, cluster: &Cluster, _deadline: Instant) -> Result<bool, Refusal> {
+        cluster
+            .purge_as_leader(self.storage_id, &self.partition)
+            .await
+    }
+
+    fn request(&self, _deadline_millis: u32) -> DataRequest {
+        DataRequest::Purge {
+            storage_id: self.storage_id,
+            partition: self.partition.clone(),
+        }
+    }
+
+    fn output(&self, answer: DataAnswer) -> Option<bool> {
+        match answer {
+            DataAnswer::Purged { more } => Some(more),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! CreateTable, UpdateTable and DeleteTable as changes of the catalog: pure plans.
+
+use bytes::Bytes;
+use stator_model::error::{ApiError, ErrorCode};
+use stator_model::limits::TABLES_PER_ACCOUNT_MAX;
+use stator_model::operations::{
+    CreateTableRequest, CreateTableResponse, DeleteTableRequest, DeleteTableResponse,
+    UpdateTableRequest, UpdateTableResponse,
+};
+use stator_model::table::{TableStatus, table_name_of};
+
+use super::describe::{key_rows, take_settings};
+use super::{Change, catalog_write};
+use crate::cluster::PARTITIONS_DEFAULT;
+use crate::cluster::Table;
+use crate::cluster::catalog::CatalogState;
+use crate::cluster::catalog::rows::{
+    BillingRow, ClusterRow, CountersRow, LastChange, PartitionRow, TableRow, TableStatusRow,
+    table_key,
+};
+use crate::cluster::catalog::table::even_ranges;
+use crate::cluster::message::ControlOperation;
+
+/// What a plan takes from outside.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Planner {
+    /// Now, milliseconds since 1970.
+    pub(super) now_millis: u64,
+    /// The id of a table that is made.
+    pub(super) table_id: u128,
+    /// Data groups of the cluster, numbered from 1.
+    pub(super) groups: u32,
+}
+
+impl Planner {
+    /// Plans one operation.
+    ///
+    /// # Errors
+    /// The caller's error.
+    pub(super) fn plan(
+        self,
+        operation: ControlOperation,
+        body: &[u8],
+        state: &CatalogState,
+        counters: &mut CountersRow,
+    ) -> Result<Change, ApiError> {
+        let cluster = state
+            .cluster
+            .as_deref()
+            .ok_or_else(|| ApiError::unavailable("The cluster is being founded"))?;
+        match operation {
+            ControlOperation::CreateTable => self.create(body, state, cluster, counters),
+            ControlOperation::UpdateTable => self.update(body, state, cluster),
+            ControlOperation::DeleteTable => delete(body, state, cluster),
+        }
+    }
+
+    fn create(
+        self,
+        body: &[u8],
+        state: &CatalogState,
+        cluster: &ClusterRow,
+        counters: &mut CountersRow,
+    ) -> Result<Change, ApiError> {
+        let settings = CreateTableRequest::parse(body)?.settings;
+        let name = settings.table_name.clone();
+        if state.tables.contains_key(name.as_str()) {
+            return Err(in_use(format!("Table already exists: {name}")));
+        }
+        if state.tables.len() >= TABLES_PER_ACCOUNT_MAX {
+            return Err(ApiError::new(
+                ErrorCode::LimitExceededException,
+                format!(
+                    "Subscriber limit exceeded: There is a limit of {TABLES_PER_ACCOUNT_MAX} \
+                     tables per subscriber"
+                ),
+            ));
+        }
+        let (partition_key, sort_key) = key_rows(&settings.key_schema);
+        let mut row = TableRow {
+            name: name.clone(),
+            table_id: uuid_v4(self.table_id),
+            storage_id: counters.next_storage_id,
+            status: TableStatusRow::Active,
+            created_millis: self.now_millis,
+            partition_key,
+            sort_key,
+            billing: BillingRow {
+                on_demand: false,
+                on_demand_since_millis: None,
+                read_units: 0,
+                write_units: 0,
+                last_increase_millis: None,
+                last_decrease_millis: None,
+                max_read_request_units: None,
+                max_write_request_units: None,
+            },
+            infrequent_access: None,
+            class_changed_millis: None,
+            deletion_protection: false,
+            partitions: self.partitions(counters),
+        };
+        take_settings(&mut row, &settings, self.now_millis);
+        counters.next_storage_id += 1;
+        let table = Table::new(row, cluster);
+        let mut description = table.description();
+        description.table_status = TableStatus::Creating;
+        let answer = CreateTableResponse {
+            table_description: description,
+        }
+        .to_json();
+        Ok(change_of(&table.row, answer))
+    }
+
+    /// Even parts of the hash space, dealt out over the data groups, beginning at another group with
+    /// every table.
+    fn partitions(self, counters: &mut CountersRow) -> Vec<PartitionRow> {
+        let groups = u64::from(self.groups.max(1));
+        even_ranges(PARTITIONS_DEFAULT)
+            .into_iter()
+            .map(|(first_hash, last_hash)| {
+                let partition_id = counters.next_partition_id;
+                counters.next_partition_id += 1;
+                let group = (partition_id - 1 + counters.next_storage_id) % groups + 1;
+                PartitionRow {
+                    partition_id,
+                    first_hash,
+                    last_hash,
+                    group_id: u32::try_from(group).unwrap_or(1),
+                    epoch: 1,
+                }
+            })
+            .collect()
+    }
+
+    fn update(
+        self,
+        body: &[u8],
+        state: &CatalogState,
+        cluster: &ClusterRow,
+    ) -> Result<Change, ApiError> {
+        let request = UpdateTableRequest::parse(body)?;
+        let table = find(state, &request.table_name)?;
+        if !table.is_active() {
+            return Err(being_deleted(&table.row.name));
+        }
+        let settings = request.apply(&table.settings())?;
+        let mut row = table.row.clone();
+        take_settings(&mut row, &settings, self.now_millis);
+        let table = Table::new(row, cluster);
+        let mut description = table.description();
+        description.table_status = TableStatus::Updating;
+        let answer = UpdateTableResponse {
+            table_description: description,
+        }
+        .to_json();
+        Ok(change_of(&table.row, answer))
+    }
+}
+
+fn delete(body: &[u8], state: &CatalogState, cluster: &ClusterRow) -> Result<Change, ApiError> {
+    let request = DeleteTableRequest::parse(body)?;
+    let table = find(state, &request.table_name)?;
+    if !table.is_active() {
+        return Err(being_deleted(&table.row.name));
+    }
+    if table.row.deletion_protection {
+        return Err(ApiError::validation(
+            "Resource cannot be deleted as it is currently protected against deletion. Disable \
+             deletion protection first.",
+        ));
+    }
+    let row = TableRow {
+        status: TableStatusRow::Deleting,
+        ..table.row.clone()
+    };
+    let table = Table::new(row, cluster);
+    let answer = DeleteTableResponse {
+        table_description: table.description().for_delete(),
+    }
+    .to_json();
+    Ok(change_of(&table.row, answer))
+}
+
+fn change_of(row: &TableRow, answer: Vec<u8>) -> Change {
+    Change {
+        writes: vec![catalog_write(table_key(&row.name), row)],
+        last_change: LastChange::Table(row.name.clone()),
+        answer: Bytes::from(answer),
+    }
+}
+
+fn find<'a>(state: &'a CatalogState, reference: &str) -> Result<&'a Table, ApiError> {
+    let name = table_name_of(reference);
+    state
+        .tables
+        .get(name)
+        .map(|table| &**table)
+        .ok_or_else(|| ApiError::table_not_found(name))
+}
+
+fn in_use(message: String) -> ApiError {
+    ApiError::new(ErrorCode::ResourceInUseException, message)
+}
+
+fn being_deleted(name: &str) -> ApiError {
+    in_use(format!(
+        "Attempt to change a resource which is still in use: Table is being deleted: {name}"
+    ))
+}
+
+/// Random bits as a version 4 UUID.
+fn uuid_v4(random: u128) -> u128 {
+    uuid::Builder::from_random_bytes(random.to_be_bytes())
+        .into_uuid()
+        .as_u128()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use stator_model::key::{KeyAttribute, KeySchema, ScalarType};
+    use stator_model::table::{AttributeDefinition, BillingMode, TableClass, TableSettings};
+
+    use super::*;
+    use crate::cluster::catalog::rows::Row as _;
+
+    const PLANNER: Planner = Planner {
+        now_millis: 1_700_000_000_123,
+        table_id: 42,
+        groups: 3,
+    };
+
+    fn cluster() -> ClusterRow {
+        ClusterRow {
+            cluster_id: 1,
+            region: "us-east-1".into(),
+            account_id: "000000000000".into(),
+            created_millis: 0,
+        }
+    }
+
+    fn create_body(name: &str, protected: bool) -> Vec<u8> {
+        let request = CreateTableRequest {
+            settings: TableSettings {
+                table_name: name.into(),
+                key_schema: KeySchema {
+                    partition_key: KeyAttribute {
+                        name: "pk".into(),
+                        scalar_type: ScalarType::S,
+                    },
+                    sort_key: None,
+                },
+                attribute_definitions: vec![AttributeDefinition {
+                    attribute_name: "pk".into(),
+                    attribute_type: ScalarType::S,
+                }],
+                billing_mode: BillingMode::PayPerRequest,
+                provisioned_throughput: None,
+                on_demand_throughput: None,
+                table_class: TableClass::Standard,
+                deletion_protection_enabled: protected,
+            },
+        };
+        request.to_json()
+    }
+
+    fn state_with(rows: Vec<TableRow>) -> CatalogState {
+        let cluster = Arc::new(cluster());
+        let tables: BTreeMap<Arc<str>, Arc<Table>> = rows
+            .into_iter()
+            .map(|row| {
+                (
+                    Arc::from(row.name.as_str()),
+                    Arc::new(Table::new(row, &cluster)),
+                )
+            })
+            .collect();
+        CatalogState {
+            version: 1,
+            cluster: Some(cluster),
+            tables: Arc::new(tables),
+            ..Default::default()
+        }
+    }
+
+    fn row_of(change: &Change) -> TableRow {
+        TableRow::decode(change.writes[0].value.as_ref().unwrap()).unwrap()
+    }
+
+    fn created(name: &str, protected: bool, counters: &mut CountersRow) -> TableRow {
+        let body = create_body(name, protected);
+        let change = PLANNER
+            .plan(
+                ControlOperation::CreateTable,
+                &body,
+                &state_with(vec![]),
+                counters,
+            )
+            .unwrap();
+        row_of(&change)
+    }
+
+    #[test]
+    fn a_new_table_covers_the_hash_space_in_partitions_over_all_groups() {
+        let mut counters = CountersRow::default();
+        let row = created("orders", false, &mut counters);
+        let table = Table::new(row.clone(), &cluster());
+        assert_eq!(row.partitions.len(), 4);
+        for hash in [0, 1, u64::MAX / 4, u64::MAX / 2, u64::MAX] {
+            let partition = table.partition_of(hash).unwrap();
+            assert!(partition.first_hash <= hash && hash <= partition.last_hash);
+        }
+        let groups: std::collections::BTreeSet<u32> =
+            row.partitions.iter().map(|p| p.group_id).collect();
+        assert_eq!(groups.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn storage_ids_and_partition_ids_are_never_used_twice() {
+        let mut counters = CountersRow::default();
+        let first = created("orders", false, &mut counters);
+        let again = created("orders", false, &mut counters);
+        assert_ne!(first.storage_id, again.storage_id);
+        assert!(again.partitions.iter().all(|p| {
+            first
+                .partitions
+                .iter()
+                .all(|old| old.partition_id != p.partition_id)
+        }));
+    }
+
+    #[test]
+    fn an_existing_name_is_in_use_also_while_it_is_being_deleted() {
+        let mut counters = CountersRow::default();
+        let row = created("orders", false, &mut counters);
+        let body = DeleteTableRequest {
+            table_name: "orders".into(),
+        }
+        .to_json();
+        let deleted = PLANNER
+            .plan(
+                ControlOperation::DeleteTable,
+                &body,
+                &state_with(vec![row]),
+                &mut counters,
+            )
+            .unwrap();
+        let row = row_of(&deleted);
+        assert_eq!(row.status, TableStatusRow::Deleting);
+        let state = state_with(vec![row]);
+        let body = create_body("orders", false);
+        let refused = PLANNER
+            .plan(ControlOperation::CreateTable, &body, &state, &mut counters)
+            .unwrap_err();
+        assert_eq!(refused.code, ErrorCode::ResourceInUseException);
+        let body = DeleteTableRequest {
+            table_name: "orders".into(),
+        }
+        .to_json();
+        let twice = PLANNER
+            .plan(ControlOperation::DeleteTable, &body, &state, &mut counters)
+            .unwrap_err();
+        assert_eq!(twice.code, ErrorCode::ResourceInUseException);
+    }
+
+    #[test]
+    fn a_protected_table_is_not_deleted() {
+        let mut counters = CountersRow::default();
+        let row = created("orders", true, &mut counters);
+        let body = DeleteTableRequest {
+            table_name: "orders".into(),
+        }
+        .to_json();
+        let refused = PLANNER
+            .plan(
+                ControlOperation::DeleteTable,
+                &body,
+                &state_with(vec![row]),
+                &mut counters,
+            )
+            .unwrap_err();
+        assert_eq!(refused.code, ErrorCode::ValidationException);
+    }
+
+    #[test]
+    fn an_update_changes_what_it_names_and_nothing_else() {
+        let mut counters = CountersRow::default();
+        let row = created("orders", true, &mut counters);
+        let request = UpdateTableRequest {
+            table_name: "orders".into(),
+            deletion_protection_enabled: Some(false),
+            ..Default::default()
+        };
+        let change = PLANNER
+            .plan(
+                ControlOperation::UpdateTable,
+                &request.to_json(),
+                &state_with(vec![row.clone()]),
+                &mut counters,
+            )
+            .unwrap();
+        assert_eq!(
+            row_of(&change),
+            TableRow {
+                deletion_protection: false,
+                ..row
+            }
+        );
+    }
+}

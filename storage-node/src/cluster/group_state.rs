@@ -1,0 +1,185 @@
+//! What a data group keeps about its own partitions, beside the items: partition rows and deletion
+//! marks, in `Keyspace::System`.
+//!
+//! ```text
+//! key                                         value
+//! 0x80 | partition id 8 | latch 2             deletion mark: version 1, HLC 8
+//! 0x81 | group id 4 | partition id 8          PartitionStateRow (see catalog/rows.rs)
+//! 0x82 | group id 4 | partition id 8          retired: version 1
+//! ```
+//! A partition row comes with the first write to the partition. A retirement has a key of its own,
+//! so that a first write which is logged after it cannot undo it; it is kept for ever.
+//!
+//! A *deletion mark* holds the HLC of the newest deletion among the items of one partition that
+//! share a latch. An absent item was therefore last deleted at or before its mark: what a
+//! timestamp-ordered transaction has to know of items that are not there, without a tombstone per
+//! item. Being written under the latch that names it, a mark never runs backwards.
+//!
+//! All of it is part of the group's replicated state: [`GroupRanges`] derives from the partition
+//! rows which keys a snapshot of the group carries.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+
+use super::catalog::rows::{PartitionRow, PartitionStateRow, Row as _};
+use super::latch::latch_of;
+use crate::engine::{Direction, EngineError, EngineSnapshot, Keyspace};
+use crate::hlc::Hlc;
+use crate::replication::{EngineWrite, GroupData, GroupId, OwnedRange};
+use crate::table::keys::{StorageId, after_prefix, hash_range};
+
+const DELETION_MARK: u8 = 0x80;
+const PARTITION_STATE: u8 = 0x81;
+const RETIRED: u8 = 0x82;
+const MARK_VERSION: u8 = 1;
+
+/// The write that raises the deletion mark of `item_key` to `hlc`.
+pub fn deletion_mark(partition_id: u64, item_key: &[u8], hlc: Hlc) -> EngineWrite {
+    let latch = u16::try_from(latch_of(item_key)).unwrap_or(u16::MAX);
+    let mut key = mark_prefix(partition_id);
+    key.extend_from_slice(&latch.to_be_bytes());
+    let mut value = vec![MARK_VERSION];
+    value.extend_from_slice(&hlc.0.to_be_bytes());
+    EngineWrite {
+        keyspace: Keyspace::System,
+        key: key.into(),
+        value: Some(value.into()),
+    }
+}
+
+/// The write that makes `partition` known to its group.
+pub fn partition_opened(partition: &PartitionRow, storage_id: u64) -> EngineWrite {
+    let row = PartitionStateRow {
+        storage_id,
+        first_hash: partition.first_hash,
+        last_hash: partition.last_hash,
+        epoch: partition.epoch,
+    };
+    let key = partition_key(PARTITION_STATE, partition);
+    EngineWrite {
+        keyspace: Keyspace::System,
+        key,
+        value: Some(row.encode()),
+    }
+}
+
+/// The write that forgets a purged partition, whose retirement stays.
+pub fn partition_forgotten(partition: &PartitionRow) -> EngineWrite {
+    let key = partition_key(PARTITION_STATE, partition);
+    EngineWrite {
+        keyspace: Keyspace::System,
+        key,
+        value: None,
+    }
+}
+
+/// The write that closes `partition` for ever.
+pub fn partition_retired(partition: &PartitionRow) -> EngineWrite {
+    let key = partition_key(RETIRED, partition);
+    let value = Some(Bytes::from_static(&[MARK_VERSION]));
+    EngineWrite {
+        keyspace: Keyspace::System,
+        key,
+        value,
+    }
+}
+
+fn partition_key(kind: u8, partition: &PartitionRow) -> Bytes {
+    let mut key = group_prefix(kind, GroupId(partition.group_id));
+    key.extend_from_slice(&partition.partition_id.to_be_bytes());
+    Bytes::from(key)
+}
+
+/// Prefix of a partition's deletion marks.
+pub fn mark_prefix(partition_id: u64) -> Vec<u8> {
+    let mut key = vec![DELETION_MARK];
+    key.extend_from_slice(&partition_id.to_be_bytes());
+    key
+}
+
+fn group_prefix(kind: u8, group: GroupId) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(&group.0.to_be_bytes());
+    key
+}
+
+/// The partitions that `group` knows by its own state, with their ids.
+///
+/// # Errors
+/// The engine's, or a row that cannot be read.
+pub fn partitions_of(
+    state: &dyn EngineSnapshot,
+    group: GroupId,
+) -> Result<Vec<(u64, PartitionStateRow)>, EngineError> {
+    rows_of(state, PARTITION_STATE, group)?
+        .into_iter()
+        .map(|(id, value)| match PartitionStateRow::decode(&value) {
+            Ok(row) => Ok((id, row)),
+            Err(problem) => Err(EngineError::Io(Box::new(problem))),
+        })
+        .collect()
+}
+
+/// The partitions that `group` has retired.
+///
+/// # Errors
+/// The engine's.
+pub fn retired_of(state: &dyn EngineSnapshot, group: GroupId) -> Result<Vec<u64>, EngineError> {
+    Ok(rows_of(state, RETIRED, group)?
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect())
+}
+
+fn rows_of(
+    state: &dyn EngineSnapshot,
+    kind: u8,
+    group: GroupId,
+) -> Result<Vec<(u64, Bytes)>, EngineError> {
+    let prefix = group_prefix(kind, group);
+    let end = after_prefix(prefix.clone());
+    let rows = state.scan(
+        Keyspace::System,
+        Bound::Included(&prefix),
+        Bound::Excluded(&end),
+        Direction::Forward,
+    );
+    rows.map(|entry| {
+        let (key, value): (Bytes, Bytes) = entry?;
+        let id = key.get(prefix.len()..).unwrap_or_default();
+        Ok((id.iter().fold(0, |acc, &b| acc << 8 | u64::from(b)), value))
+    })
+    .collect()
+}
+
+/// Which keys belong to a group, for its snapshots.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GroupRanges;
+
+impl GroupData for GroupRanges {
+    fn ranges(
+        &self,
+        state: &dyn EngineSnapshot,
+        group: GroupId,
+    ) -> Result<Vec<OwnedRange>, EngineError> {
+        let prefix_range = |keyspace, prefix: Vec<u8>| {
+            let end = after_prefix(prefix.clone());
+            (keyspace, Bound::Included(prefix), Bound::Excluded(end))
+        };
+        let mut ranges = vec![
+            prefix_range(Keyspace::System, group_prefix(PARTITION_STATE, group)),
+            prefix_range(Keyspace::System, group_prefix(RETIRED, group)),
+        ];
+        if group.0 == 0 {
+            ranges.push((Keyspace::Catalog, Bound::Unbounded, Bound::Unbounded));
+        }
+        for (partition_id, row) in partitions_of(state, group)? {
+            let (lower, upper) =
+                hash_range(StorageId(row.storage_id), row.first_hash, row.last_hash);
+            ranges.push((Keyspace::Items, lower, upper));
+            ranges.push(prefix_range(Keyspace::System, mark_prefix(partition_id)));
+        }
+        Ok(ranges)
+    }
+}

@@ -1,0 +1,324 @@
+//! What nodes say to each other about data: one versioned message in, one out.
+//!
+//! A message is a format version byte and postcard. A newer version is refused with a clear error.
+//! Items travel in the encoding of `table::codec`. New kinds of message are added at the end of the
+//! enums, never in between.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Newest format version of a message, and the one sent.
+pub const MESSAGE_VERSION: u8 = 1;
+
+/// A message that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// Sent by a newer release.
+    #[error("message has format version {found}, newer than {MESSAGE_VERSION}")]
+    NewerVersion {
+        /// The version found.
+        found: u8,
+    },
+    /// Not a message.
+    #[error("message is corrupt")]
+    Corrupt,
+}
+
+/// Writes a message.
+pub fn encode<T: Serialize>(message: &T) -> Bytes {
+    let encoded = postcard::to_extend(message, vec![MESSAGE_VERSION]);
+    assert!(
+        encoded.is_ok(),
+        "messages hold only types that postcard can write"
+    );
+    Bytes::from(encoded.unwrap_or_default())
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// A newer format version, or bytes that are no such message.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
+    let (&version, body) = bytes.split_first().ok_or(MessageError::Corrupt)?;
+    if version > MESSAGE_VERSION {
+        return Err(MessageError::NewerVersion { found: version });
+    }
+    postcard::from_bytes(body).map_err(|_| MessageError::Corrupt)
+}
+
+/// Asked of another node.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum DataRequest {
+    /// Write one item. Only the leader of its group does so.
+    Write(WriteMessage),
+    /// Read items of one group.
+    Read(ReadMessage),
+    /// Read a page of one partition.
+    Page(PageMessage),
+    /// Run a control-plane operation on the leader of the meta group.
+    Control(ControlMessage),
+    /// Confirm leadership of the meta group and tell the log index that is current.
+    Barrier {
+        /// Milliseconds left for it.
+        deadline_millis: u32,
+    },
+    /// Say who you are and how your groups are.
+    NodeInfo,
+    /// Hand every leadership of yours to another node.
+    DrainLeaders,
+    /// Hand the leadership of a group to the asking node, which is preferred and caught up.
+    YieldLeader {
+        /// The group.
+        group: u32,
+        /// The node that asks.
+        to: u64,
+    },
+    /// Close partitions for ever: their table was deleted.
+    Retire {
+        /// The partitions, all of one group.
+        partitions: Vec<super::catalog::rows::PartitionRow>,
+    },
+    /// Remove a bounded batch of the items of a retired partition.
+    Purge {
+        /// Prefix of the keys.
+        storage_id: u64,
+        /// The partition.
+        partition: super::catalog::rows::PartitionRow,
+    },
+}
+
+/// Where an item lives, as the router sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Prefix of the table's keys.
+    pub storage_id: u64,
+    /// The partition.
+    pub partition_id: u64,
+    /// The group that holds it.
+    pub group_id: u32,
+    /// Version of the partition's range and group.
+    pub epoch: u64,
+}
+
+/// One write, whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WriteMessage {
+    /// The same for every repetition of the request.
+    pub request_id: u128,
+    /// Table by name, for the catalog look-up of the leader.
+    pub table: String,
+    /// Where the router thinks the item lives.
+    pub route: Route,
+    /// Milliseconds left for it.
+    pub deadline_millis: u32,
+    /// What to do.
+    pub action: WriteMessageAction,
+    /// `ConditionExpression`.
+    pub condition: Option<String>,
+    /// `ExpressionAttributeNames`.
+    pub names: Option<BTreeMap<String, String>>,
+    /// `ExpressionAttributeValues` as an item.
+    pub values: Option<Bytes>,
+    /// `ReturnValues`.
+    pub return_values: ReturnValuesMessage,
+    /// `ReturnValuesOnConditionCheckFailure` is `ALL_OLD`.
+    pub return_item_on_failure: bool,
+}
+
+/// What a write does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum WriteMessageAction {
+    /// Replace the item.
+    Put {
+        /// The item.
+        item: Bytes,
+    },
+    /// Update the item.
+    Update {
+        /// The key attributes.
+        key: Bytes,
+        /// `UpdateExpression`.
+        expression: Option<String>,
+    },
+    /// Remove the item.
+    Delete {
+        /// The key attributes.
+        key: Bytes,
+    },
+}
+
+/// `ReturnValues`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ReturnValuesMessage {
+    /// Nothing.
+    #[default]
+    None,
+    /// The whole old item.
+    AllOld,
+    /// The old values of what was updated.
+    UpdatedOld,
+    /// The whole new item.
+    AllNew,
+    /// The new values of what was updated.
+    UpdatedNew,
+}
+
+/// What a write did; also what a group remembers of it under its request id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WriteOutcome {
+    /// `Attributes`, as an item.
+    pub attributes: Option<Bytes>,
+    /// Write capacity units consumed by the table.
+    pub units: f64,
+}
+
+/// Reads of items of one group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadMessage {
+    /// The group.
+    pub group_id: u32,
+    /// Strongly consistent.
+    pub consistent: bool,
+    /// Milliseconds left for it.
+    pub deadline_millis: u32,
+    /// Partition and engine key of each item.
+    pub keys: Vec<(u64, Bytes)>,
+}
+
+/// A page of a Query or Scan inside one partition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PageMessage {
+    /// The table's name.
+    pub table: String,
+    /// The partition.
+    pub route: Route,
+    /// Strongly consistent.
+    pub consistent: bool,
+    /// Milliseconds left for it.
+    pub deadline_millis: u32,
+    /// Engine range.
+    pub lower: std::ops::Bound<Bytes>,
+    /// Engine range.
+    pub upper: std::ops::Bound<Bytes>,
+    /// Descending.
+    pub backward: bool,
+    /// Most items to evaluate.
+    pub limit: u32,
+    /// Most bytes to evaluate.
+    pub size_bytes_max: u32,
+    /// The first item may be larger than `size_bytes_max`.
+    pub first_always: bool,
+    /// Count only.
+    pub count_only: bool,
+    /// `FilterExpression`.
+    pub filter: Option<String>,
+    /// `ProjectionExpression`.
+    pub projection: Option<String>,
+    /// `ExpressionAttributeNames`.
+    pub names: Option<BTreeMap<String, String>>,
+    /// `ExpressionAttributeValues` as an item.
+    pub values: Option<Bytes>,
+}
+
+/// What one partition gave to a page.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PageOutcome {
+    /// Matching items as JSON objects separated by commas, without the brackets.
+    pub items_json: Bytes,
+    /// Items that passed the filter.
+    pub count: u32,
+    /// Items evaluated.
+    pub scanned_count: u32,
+    /// Bytes evaluated.
+    pub scanned_size_bytes: u32,
+    /// Engine key of the last item evaluated.
+    pub last_key: Option<Bytes>,
+    /// The page was cut, by a limit, its size or its time.
+    pub stopped: bool,
+}
+
+/// Operations that change the catalog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControlOperation {
+    /// `CreateTable`.
+    CreateTable,
+    /// `UpdateTable`.
+    UpdateTable,
+    /// `DeleteTable`.
+    DeleteTable,
+}
+
+/// A control-plane operation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ControlMessage {
+    /// The same for every repetition of the request.
+    pub request_id: u128,
+    /// Which.
+    pub operation: ControlOperation,
+    /// The request body, JSON.
+    pub body: Bytes,
+    /// Milliseconds left for it.
+    pub deadline_millis: u32,
+}
+
+/// The answer of another node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum DataAnswer {
+    /// To `Write`.
+    Written(WriteOutcome),
+    /// To `Read`: stored items as they lie in the engine.
+    Items(Vec<Option<Bytes>>),
+    /// To `Page`.
+    Page(PageOutcome),
+    /// To `Control`: the response body, JSON.
+    Control(Bytes),
+    /// To `Barrier`.
+    Barrier {
+        /// Log index of the meta group that the asker must have applied.
+        log_index: u64,
+    },
+    /// To `NodeInfo`: admin JSON.
+    NodeInfo(Bytes),
+    /// To `DrainLeaders`.
+    Drained {
+        /// How many leaderships were handed over.
+        moved_leaders: u32,
+    },
+    /// Done, or nothing to do.
+    Done,
+    /// To `Purge`: whether anything is left.
+    Purged {
+        /// Ask again.
+        more: bool,
+    },
+    /// Not done.
+    Refused(Refusal),
+}
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// Another node leads, or none. Surely not executed.
+    NotLeader {
+        /// The leader, if known.
+        hint: Option<u64>,
+    },
+    /// Surely not executed; may be repeated.
+    NotExecuted,
+    /// May or may not be executed; may be repeated under the same request id.
+    Unknown,
+    /// The partition is not here, is closed, or has another epoch. Surely not executed.
+    StaleRoute,
+    /// The store of the node failed. Surely not executed.
+    StorageFailed,
+    /// The answer is an error of the API.
+    Api {
+        /// HTTP status.
+        status: u16,
+        /// The error body, JSON.
+        body: Bytes,
+    },
+}
