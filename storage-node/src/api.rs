@@ -1,0 +1,28 @@
+//! The DynamoDB API over HTTP: what a stock SDK speaks to.
+//!
+//! [`service`] is the way of every request (target, signature, dispatch, envelope); each operation
+//! has a file of its own that parses, authorises, validates and runs it. [`admin`] is the admin API.
+
+pub mod admin;
+pub mod service;
+
+mod metrics;
+mod request;
+mod respond;
+mod write;
+
+mod batch_get_item;
+mod batch_write_item;
+mod create_table;
+mod delete_item;
+mod delete_table;
+mod describe_table;
+mod get_item;
+mod list_tables;
+mod put_item;
+mod query;
+mod scan;
+mod update_item;
+mod update_table;
+
+pub use service::{Access, Api, ApiMetrics};

@@ -1,0 +1,70 @@
+//! GetItem.
+
+use bytes::Bytes;
+use stator_model::capacity::read_units;
+use stator_model::error::ApiError;
+use stator_model::expression::{ExpressionContext, ProjectionExpression};
+use stator_model::operations::GetItemRequest;
+
+use super::request::{active_table, authorize_table, table_name};
+use super::respond::Body;
+use super::service::Call;
+use crate::table::StoredItem;
+use crate::table::codec_json::item_to_json;
+
+pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
+    let request = GetItemRequest::parse(&call.body)?;
+    let name = table_name(&call, &request.table_name)?;
+    authorize_table(&call, "dynamodb:GetItem", name)?;
+    let projection = validate(&request)?;
+    let table = active_table(&call, name).await?;
+    let key = table.key_schema.key_from_map(&request.key)?;
+    if let Some(projection) = &projection {
+        projection.check_key_attributes_scalar(&table.key_schema)?;
+    }
+    let stored = call
+        .cluster
+        .get(&table, &key, request.consistent_read, call.deadline)
+        .await?;
+    let size = stored.as_ref().map_or(0, |stored| stored.size_bytes);
+    // JSON adds quotes, names of types and escapes: about a quarter for typical items.
+    let mut body = Body::begin(size + size / 4 + 64);
+    if let Some(stored) = &stored {
+        write_stored(stored, projection.as_ref(), body.member("Item"))?;
+    }
+    let units = read_units(size, request.consistent_read);
+    body.capacity(request.return_consumed_capacity, &request.table_name, units);
+    Ok(body.end())
+}
+
+/// Appends a stored item, projected if asked for.
+///
+/// # Errors
+/// An internal error for bytes that cannot be read.
+pub(super) fn write_stored(
+    stored: &StoredItem,
+    projection: Option<&ProjectionExpression>,
+    out: &mut Vec<u8>,
+) -> Result<(), ApiError> {
+    let written = match projection {
+        None => stored.write_json(out),
+        Some(projection) => stored
+            .item()
+            .map(|item| item_to_json(&projection.project(&item), out)),
+    };
+    written.map_err(|problem| {
+        tracing::error!(%problem, "a stored item cannot be read");
+        ApiError::internal("a stored item cannot be read")
+    })
+}
+
+fn validate(request: &GetItemRequest) -> Result<Option<ProjectionExpression>, ApiError> {
+    let context = ExpressionContext::new(request.expression_attribute_names.as_ref(), None);
+    let projection = request
+        .projection_expression
+        .as_deref()
+        .map(|text| ProjectionExpression::parse(text, &context))
+        .transpose()?;
+    context.finish()?;
+    Ok(projection)
+}

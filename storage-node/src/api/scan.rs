@@ -1,0 +1,130 @@
+//! Scan.
+
+use bytes::Bytes;
+use stator_model::error::ApiError;
+use stator_model::expression::{
+    ConditionExpression, ExpressionContext, ExpressionKind, ProjectionExpression,
+};
+use stator_model::operations::ScanRequest;
+
+use super::query::response;
+use super::request::{active_table, authorize_table, no_such_index, table_name};
+use super::service::Call;
+use crate::cluster::{PageQuery, PageTexts};
+
+pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
+    let request = ScanRequest::parse(&call.body)?;
+    let name = table_name(&call, &request.table_name)?;
+    authorize_table(&call, "dynamodb:Scan", name)?;
+    let (filter, projection) = validate(&request)?;
+    let table = active_table(&call, name).await?;
+    if let Some(index) = &request.index_name {
+        return Err(no_such_index(index));
+    }
+    let schema = &table.key_schema;
+    let start = request
+        .exclusive_start_key
+        .as_ref()
+        .map(|key| schema.scan_start_key_from_map(key))
+        .transpose()?;
+    if let Some(filter) = &filter {
+        filter.check_key_attributes_scalar(schema)?;
+    }
+    if let Some(projection) = &projection {
+        projection.check_key_attributes_scalar(schema)?;
+    }
+    let (segment, total) = (
+        request.segment.unwrap_or(0),
+        request.total_segments.unwrap_or(1),
+    );
+    let hashes = segment_hashes(segment, total);
+    if let Some(start) = &start {
+        let hash = start.partition_hash();
+        if hash < hashes.0 || hash > hashes.1 {
+            return Err(ApiError::validation(format!(
+                "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use \
+                 ExclusiveStartKey with correct Segment. TotalSegments: {total} Segment: {segment}"
+            )));
+        }
+    }
+    let counts_only = request.counts_only();
+    let query = PageQuery {
+        filter,
+        projection,
+        backward: false,
+        count_only: counts_only,
+        consistent: request.consistent_read,
+        limit: request.limit,
+        texts: PageTexts {
+            filter: request.filter_expression,
+            projection: request.projection_expression,
+            names: request.expression_attribute_names,
+            values: request.expression_attribute_values,
+        },
+    };
+    let page = call
+        .cluster
+        .scan(&table, hashes, start.as_ref(), &query, call.deadline)
+        .await?;
+    let mode = request.return_consumed_capacity;
+    Ok(response(
+        &page,
+        counts_only,
+        request.consistent_read,
+        mode,
+        &request.table_name,
+    ))
+}
+
+type Expressions = (Option<ConditionExpression>, Option<ProjectionExpression>);
+
+fn validate(request: &ScanRequest) -> Result<Expressions, ApiError> {
+    let context = ExpressionContext::new(
+        request.expression_attribute_names.as_ref(),
+        request.expression_attribute_values.as_ref(),
+    );
+    let filter = request
+        .filter_expression
+        .as_deref()
+        .map(|text| ConditionExpression::parse(ExpressionKind::Filter, text, &context))
+        .transpose()?;
+    let projection = request
+        .projection_expression
+        .as_deref()
+        .map(|text| ProjectionExpression::parse(text, &context))
+        .transpose()?;
+    request.check_select()?;
+    request.check_segments()?;
+    context.finish()?;
+    Ok((filter, projection))
+}
+
+/// The hashes of one of `total` even parts of the hash space, inclusive at both ends: the same cuts
+/// whatever the table's partitions are.
+fn segment_hashes(segment: u32, total: u32) -> (u64, u64) {
+    let space = u128::from(u64::MAX) + 1;
+    let start = |at: u32| space * u128::from(at) / u128::from(total.max(1));
+    let first = u64::try_from(start(segment)).unwrap_or(u64::MAX);
+    let last = u64::try_from(start(segment + 1) - 1).unwrap_or(u64::MAX);
+    (first, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_cover_every_hash_once() {
+        for total in [1, 2, 3, 7, 1_000, 1_000_000] {
+            assert_eq!(segment_hashes(0, total).0, 0);
+            assert_eq!(segment_hashes(total - 1, total).1, u64::MAX);
+            for segment in 0..total.min(100) - 1 {
+                let (end, next) = (
+                    segment_hashes(segment, total).1,
+                    segment_hashes(segment + 1, total).0,
+                );
+                assert_eq!(end + 1, next);
+            }
+        }
+    }
+}
