@@ -33,11 +33,11 @@ use crate::cluster::group_state::GroupRanges;
 use crate::cluster::{Cluster, ClusterOptions};
 use crate::config::Peer;
 use crate::error::StartError;
-use crate::identity::bootstrap::BootstrapOptions;
+use crate::identity::bootstrap::{BootstrapOptions, node_id_at};
 use crate::identity::{Bootstrap, VolumeIdentity};
 use crate::replication::{
-    Execution, GroupConfig, GroupId, NodeId, Replication, ReplicationMetrics, ReplicationOptions,
-    Timing,
+    Execution, GroupConfig, GroupHandle, GroupId, NodeId, Replication, ReplicationMetrics,
+    ReplicationOptions, Timing,
 };
 use crate::rpc::{RpcHandler, Transport};
 
@@ -165,7 +165,10 @@ impl Node {
             .transpose()?;
         let volume = Volume::open(&options.data)?;
         let bootstrap = Bootstrap::open(bootstrap_options(&options, &volume))?;
-        let transport::Ways { transport, server_tls } = transport::ways(&options, &inner)?;
+        let transport::Ways {
+            transport,
+            server_tls,
+        } = transport::ways(&options, &inner)?;
         let listeners = Listeners::bind(&options).await?;
         let addresses = listeners.addresses(&options)?;
 
@@ -421,23 +424,79 @@ impl Joining {
             random: self.seams.random,
             tasks: self.tasks.clone(),
         })?;
-        self.rpc
-            .begin(replication.clone(), Arc::clone(&cluster));
-        if identity.complete {
-            // The founder alone begins the groups, and every time it starts: it changes nothing once
-            // they have begun.
-            for group in replication.groups() {
-                replication
-                    .initialize_group(group.id())
-                    .await
-                    .map_err(|e| StartError::Replication(Box::new(e)))?;
-            }
-        }
+        self.rpc.begin(replication.clone(), Arc::clone(&cluster));
+        begin_groups(&identity, &replication, &cluster, &self.tasks).await?;
         cluster.start();
         let _first = self.cluster.set(Arc::clone(&cluster));
         ready::watch(cluster, self.bootstrap, self.readiness, &self.tasks);
         Ok(())
     }
+}
+
+/// Lets the groups of a new cluster begin; it changes nothing once they have.
+///
+/// The founder begins those that it votes in, when every peer has stored the plan. In a larger
+/// cluster the rest are begun by their first voters, which know of that from the catalog.
+async fn begin_groups(
+    identity: &VolumeIdentity,
+    replication: &Replication,
+    cluster: &Arc<Cluster>,
+    tasks: &TaskOwner,
+) -> Result<(), StartError> {
+    let alone = identity.founding.nodes.len() == 1;
+    let is_founder = identity.node_id == node_id_at(0).0;
+    if identity.complete && is_founder {
+        let voted = |group: &GroupHandle| {
+            let at = usize::try_from(group.id().0).unwrap_or(usize::MAX);
+            identity
+                .founding
+                .groups
+                .get(at)
+                .is_some_and(|v| v.contains(&identity.node_id))
+        };
+        for group in replication.groups().into_iter().filter(voted) {
+            begin_group(replication, group.id()).await?;
+            if alone {
+                // Nobody else can be leading, so there is no reason to wait for an election timeout.
+                group
+                    .elect()
+                    .await
+                    .map_err(|e| StartError::Replication(Box::new(e)))?;
+            }
+        }
+    }
+    let me = identity.node_id;
+    let mine: Vec<GroupId> = (0_u32..)
+        .zip(&identity.founding.groups)
+        .filter(|(_, voters)| voters.first() == Some(&me) && !voters.contains(&node_id_at(0).0))
+        .map(|(id, _)| GroupId(id))
+        .collect();
+    if mine.is_empty() {
+        return Ok(());
+    }
+    let (cluster, replication) = (Arc::clone(cluster), replication.clone());
+    let (token, owner) = (tasks.token(), tasks.clone());
+    tasks.spawn("begin groups", async move {
+        let mut versions = cluster.catalog().versions();
+        while cluster.catalog().current().cluster.is_none() {
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                changed = versions.changed() => if changed.is_err() { return },
+            }
+        }
+        for group in mine {
+            if let Err(problem) = begin_group(&replication, group).await {
+                owner.report_failure("begin groups", &problem.to_string());
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn begin_group(replication: &Replication, group: GroupId) -> Result<(), StartError> {
+    let begun = replication.initialize_group(group).await;
+    begun.map_err(|e| StartError::Replication(Box::new(e)))
 }
 
 /// The groups of this node, by the founding plan: those it votes in, and the meta group, which every

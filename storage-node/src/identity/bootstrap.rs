@@ -467,6 +467,12 @@ fn place_groups(nodes: &[FoundingNode], groups: u32) -> Vec<Vec<u64>> {
     while ring.len() < nodes.len() {
         ring.extend(queues.iter_mut().filter_map(Vec::pop));
     }
+    // The founder is the first voter of the meta group: it begins it.
+    let founder = ring
+        .iter()
+        .position(|id| *id == node_id_at(0).0)
+        .unwrap_or(0);
+    ring.rotate_left(founder);
     let voters_at = |start: usize| -> Vec<u64> {
         ring.iter()
             .cycle()

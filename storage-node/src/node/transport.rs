@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use stator_kit::task::TaskOwner;
-use stator_kit::tls::{MutualTls, ReloadingClientConfig, ReloadingServerConfig, TlsError, TlsFiles};
+use stator_kit::tls::{
+    MutualTls, ReloadingClientConfig, ReloadingServerConfig, TlsError, TlsFiles,
+};
 use tokio::time::Instant;
 
 use super::{NodeOptions, Security};
@@ -30,7 +32,10 @@ pub(super) struct Ways {
 /// Founders have the ids 1, 2, 3, … in name order; their names are looked up at every connect.
 pub(super) fn ways(options: &NodeOptions, tasks: &TaskOwner) -> Result<Ways, StartError> {
     if options.peers.len() == 1 {
-        return Ok(Ways { transport: Arc::new(Alone), server_tls: None });
+        return Ok(Ways {
+            transport: Arc::new(Alone),
+            server_tls: None,
+        });
     }
     let (client_tls, server_tls) = match &options.security {
         Security::Insecure => (None, None),
@@ -44,7 +49,10 @@ pub(super) fn ways(options: &NodeOptions, tasks: &TaskOwner) -> Result<Ways, Sta
         addresses.set(node_id_at(at), peer.address.clone());
     }
     let transport = Arc::new(RpcClient::new(addresses, client_tls, tasks.clone()));
-    Ok(Ways { transport, server_tls })
+    Ok(Ways {
+        transport,
+        server_tls,
+    })
 }
 
 fn load(

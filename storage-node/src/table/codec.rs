@@ -287,7 +287,6 @@ impl<'a> Reader<'a> {
             Err(CodecError::Corrupt("trailing bytes"))
         }
     }
-
 }
 
 #[cfg(test)]

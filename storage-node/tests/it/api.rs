@@ -18,11 +18,19 @@ async fn items_are_written_read_changed_and_removed() {
     let (_dir, node, client) = dev().await;
     let created = client.create_table(node.api, "orders").await;
     assert_eq!(created["TableDescription"]["TableStatus"], "CREATING");
-    let described = client.call(node.api, "DescribeTable", json!({"TableName": "orders"})).await;
+    let described = client
+        .call(node.api, "DescribeTable", json!({"TableName": "orders"}))
+        .await;
     assert_eq!(described["Table"]["TableStatus"], "ACTIVE");
 
     let item = json!({"pk": {"S": "a"}, "n": {"N": "1.50"}, "l": {"L": [{"NULL": true}]}});
-    client.call(node.api, "PutItem", json!({"TableName": "orders", "Item": item})).await;
+    client
+        .call(
+            node.api,
+            "PutItem",
+            json!({"TableName": "orders", "Item": item}),
+        )
+        .await;
     let key = json!({"pk": {"S": "a"}});
     for consistent in [false, true] {
         let got = client
@@ -56,7 +64,13 @@ async fn items_are_written_read_changed_and_removed() {
         )
         .await;
     assert_eq!(refused, "ConditionalCheckFailedException");
-    client.call(node.api, "DeleteItem", json!({"TableName": "orders", "Key": key})).await;
+    client
+        .call(
+            node.api,
+            "DeleteItem",
+            json!({"TableName": "orders", "Key": key}),
+        )
+        .await;
     let gone = client
         .call(
             node.api,
@@ -73,7 +87,13 @@ async fn scans_see_each_item_once_in_whatever_segments() {
     client.create_table(node.api, "orders").await;
     for at in 0..60 {
         let item = json!({"pk": {"S": format!("item-{at}")}});
-        client.call(node.api, "PutItem", json!({"TableName": "orders", "Item": item})).await;
+        client
+            .call(
+                node.api,
+                "PutItem",
+                json!({"TableName": "orders", "Item": item}),
+            )
+            .await;
     }
     for segments in [1, 3, 7] {
         let mut seen = std::collections::BTreeSet::new();
@@ -105,12 +125,21 @@ async fn a_table_made_again_under_its_name_is_another_table() {
     let (_dir, node, client) = dev().await;
     client.create_table(node.api, "orders").await;
     let item = json!({"pk": {"S": "a"}});
-    client.call(node.api, "PutItem", json!({"TableName": "orders", "Item": item})).await;
-    let deleted = client.call(node.api, "DeleteTable", json!({"TableName": "orders"})).await;
+    client
+        .call(
+            node.api,
+            "PutItem",
+            json!({"TableName": "orders", "Item": item}),
+        )
+        .await;
+    let deleted = client
+        .call(node.api, "DeleteTable", json!({"TableName": "orders"}))
+        .await;
     assert_eq!(deleted["TableDescription"]["TableStatus"], "DELETING");
     eventually("deleted", || async {
-        let described =
-            client.try_call(node.api, "DescribeTable", &json!({"TableName": "orders"})).await;
+        let described = client
+            .try_call(node.api, "DescribeTable", &json!({"TableName": "orders"}))
+            .await;
         described.is_some_and(|(status, _)| status == StatusCode::BAD_REQUEST)
     })
     .await;
@@ -131,19 +160,37 @@ async fn what_is_wrong_or_not_built_is_refused_whole() {
     client.create_table(node.api, "orders").await;
     let refused = |operation: &'static str, body: Value| client.refused(node.api, operation, body);
     assert_eq!(
-        refused("PutItem", json!({"TableName": "missing", "Item": {"pk": {"S": "a"}}})).await,
+        refused(
+            "PutItem",
+            json!({"TableName": "missing", "Item": {"pk": {"S": "a"}}})
+        )
+        .await,
         "ResourceNotFoundException"
     );
     assert_eq!(
-        refused("PutItem", json!({"TableName": "orders", "Item": {"pk": {"N": "1"}}})).await,
+        refused(
+            "PutItem",
+            json!({"TableName": "orders", "Item": {"pk": {"N": "1"}}})
+        )
+        .await,
         "ValidationException"
     );
     assert_eq!(
-        refused("PutItem", json!({"TableName": "orders", "Item": {"pk": {"S": 1}}})).await,
+        refused(
+            "PutItem",
+            json!({"TableName": "orders", "Item": {"pk": {"S": 1}}})
+        )
+        .await,
         "SerializationException"
     );
-    assert_eq!(refused("TransactGetItems", json!({"TransactItems": []})).await, "ValidationException");
-    assert_eq!(refused("MakeCoffee", json!({})).await, "UnknownOperationException");
+    assert_eq!(
+        refused("TransactGetItems", json!({"TransactItems": []})).await,
+        "ValidationException"
+    );
+    assert_eq!(
+        refused("MakeCoffee", json!({})).await,
+        "UnknownOperationException"
+    );
     assert_eq!(
         refused(
             "Query",
@@ -156,7 +203,10 @@ async fn what_is_wrong_or_not_built_is_refused_whole() {
         "ValidationException"
     );
     let (status, text) = client.get(node.api, "/").await.unwrap();
-    assert_eq!((status, text.starts_with("healthy: dynamodb.")), (StatusCode::OK, true));
+    assert_eq!(
+        (status, text.starts_with("healthy: dynamodb.")),
+        (StatusCode::OK, true)
+    );
 }
 
 #[tokio::test]
@@ -174,7 +224,10 @@ async fn batches_report_each_table_and_refuse_duplicates() {
     assert_eq!(written["UnprocessedItems"], json!({}));
     assert_eq!(written["ConsumedCapacity"][0]["CapacityUnits"], 2.0);
     let twice = json!({"RequestItems": {"orders": [put("a"), put("a")]}});
-    assert_eq!(client.refused(node.api, "BatchWriteItem", twice).await, "ValidationException");
+    assert_eq!(
+        client.refused(node.api, "BatchWriteItem", twice).await,
+        "ValidationException"
+    );
     let got = client
         .call(
             node.api,

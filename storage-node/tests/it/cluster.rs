@@ -34,7 +34,9 @@ async fn every_node_is_a_router() {
         assert_eq!(scanned["Count"], 30);
     }
     let unsigned = Client::unsigned();
-    let list = unsigned.refused(cluster.nodes[0].api, "ListTables", json!({})).await;
+    let list = unsigned
+        .refused(cluster.nodes[0].api, "ListTables", json!({}))
+        .await;
     assert_eq!(list, "MissingAuthenticationTokenException");
 }
 
@@ -47,14 +49,19 @@ async fn writes_go_on_when_a_leader_is_killed() {
     cluster.wait_ready(&client).await;
     client.create_table(cluster.nodes[0].api, "orders").await;
     let victim = cluster.leader_of(&client, 0, 1).await.unwrap();
-    let stay: Vec<u16> =
-        (0..3).filter(|at| *at != victim).map(|at| cluster.nodes[at].api).collect();
+    let stay: Vec<u16> = (0..3)
+        .filter(|at| *at != victim)
+        .map(|at| cluster.nodes[at].api)
+        .collect();
 
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..6_usize {
-        let (client, stop, port) =
-            (Arc::clone(&client), Arc::clone(&stop), stay[writer % stay.len()]);
+        let (client, stop, port) = (
+            Arc::clone(&client),
+            Arc::clone(&stop),
+            stay[writer % stay.len()],
+        );
         writers.spawn(async move {
             let (mut acknowledged, mut attempted) = (0_u32, 0_u32);
             let mut longest_gap = Duration::ZERO;
@@ -66,7 +73,8 @@ async fn writes_go_on_when_a_leader_is_killed() {
                     "UpdateExpression": "ADD hits :one",
                     "ExpressionAttributeValues": {":one": {"N": "1"}},
                 });
-                if let Some((StatusCode::OK, _)) = client.try_call(port, "UpdateItem", &body).await {
+                if let Some((StatusCode::OK, _)) = client.try_call(port, "UpdateItem", &body).await
+                {
                     acknowledged += 1;
                     longest_gap = longest_gap.max(last.elapsed());
                     last = Instant::now();
@@ -91,7 +99,10 @@ async fn writes_go_on_when_a_leader_is_killed() {
             (acknowledged..=attempted).contains(&hits),
             "{hits} hits, {acknowledged} acknowledged, {attempted} attempted"
         );
-        assert!(longest_gap < Duration::from_secs(5), "no write for {longest_gap:?}");
+        assert!(
+            longest_gap < Duration::from_secs(5),
+            "no write for {longest_gap:?}"
+        );
     }
     let asked = usize::from(victim == 0);
     cluster.wait_replicated(&client, asked).await;
@@ -108,11 +119,20 @@ async fn everything_is_there_after_all_three_are_killed_at_once() {
         let put = json!({"TableName": "orders", "Item": item});
         client.call(cluster.nodes[at % 3].api, "PutItem", put).await;
     }
-    cluster.nodes.iter_mut().for_each(crate::harness::Process::kill);
-    cluster.nodes.iter_mut().for_each(crate::harness::Process::start);
+    cluster
+        .nodes
+        .iter_mut()
+        .for_each(crate::harness::Process::kill);
+    cluster
+        .nodes
+        .iter_mut()
+        .for_each(crate::harness::Process::start);
     cluster.wait_ready(&client).await;
     let scan = json!({"TableName": "orders", "ConsistentRead": true, "Select": "COUNT"});
-    assert_eq!(client.call(cluster.nodes[1].api, "Scan", scan).await["Count"], 50);
+    assert_eq!(
+        client.call(cluster.nodes[1].api, "Scan", scan).await["Count"],
+        50
+    );
 }
 
 /// Invariant 1 rests on it: an empty volume has forgotten its votes and its log.
@@ -136,12 +156,18 @@ async fn a_wiped_volume_does_not_vote_and_says_why() {
     // The other two go on, and the wiped one is counted as missing.
     let put = json!({"TableName": "orders", "Item": {"pk": {"S": "a"}}});
     client.call(cluster.nodes[1].api, "PutItem", put).await;
-    let status = client.admin(cluster.nodes[1].admin, "GET", "/v1/cluster").await.unwrap();
+    let status = client
+        .admin(cluster.nodes[1].admin, "GET", "/v1/cluster")
+        .await
+        .unwrap();
     assert_ne!(status["underReplicatedGroups"], 0);
     // With a second one gone there is no majority: the wiped volume's vote is not made up.
     cluster.nodes[1].kill();
     let put = json!({"TableName": "orders", "Item": {"pk": {"S": "b"}}});
-    let (status, _) = client.try_call(cluster.nodes[2].api, "PutItem", &put).await.unwrap();
+    let (status, _) = client
+        .try_call(cluster.nodes[2].api, "PutItem", &put)
+        .await
+        .unwrap();
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
@@ -158,17 +184,37 @@ async fn a_drained_node_leads_nothing_and_no_write_fails_meanwhile() {
         let mut count = 0_u32;
         while !stopped.load(Ordering::Relaxed) {
             let item = json!({"pk": {"S": format!("{count}")}});
-            writer.call(port, "PutItem", json!({"TableName": "orders", "Item": item})).await;
+            writer
+                .call(
+                    port,
+                    "PutItem",
+                    json!({"TableName": "orders", "Item": item}),
+                )
+                .await;
             count += 1;
         }
         count
     }]);
-    client.admin(cluster.nodes[2].admin, "POST", "/v1/nodes/node-0/drain-leaders").await.unwrap();
+    client
+        .admin(
+            cluster.nodes[2].admin,
+            "POST",
+            "/v1/nodes/node-0/drain-leaders",
+        )
+        .await
+        .unwrap();
     for group in 0..=6 {
-        assert_ne!(cluster.leader_of(&client, 1, group).await, Some(0), "group {group}");
+        assert_ne!(
+            cluster.leader_of(&client, 1, group).await,
+            Some(0),
+            "group {group}"
+        );
     }
     stop.store(true, Ordering::Relaxed);
     let written: u32 = writes.join_all().await.into_iter().sum();
     let scan = json!({"TableName": "orders", "ConsistentRead": true, "Select": "COUNT"});
-    assert_eq!(client.call(cluster.nodes[0].api, "Scan", scan).await["Count"], written);
+    assert_eq!(
+        client.call(cluster.nodes[0].api, "Scan", scan).await["Count"],
+        written
+    );
 }

@@ -7,7 +7,9 @@ use serde_json::json;
 use crate::harness::{Client, Process};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -45,7 +47,10 @@ async fn the_volume_of_release_0_1_opens_and_holds_its_items() {
             "bs": {"BS": ["AA=="]}, "m": {"M": {"k": {"L": [{"NULL": true}, {"BOOL": false}]}}},
         })
     );
-    assert_eq!(client.call(node.api, "GetItem", get("a", "2")).await, json!({}));
+    assert_eq!(
+        client.call(node.api, "GetItem", get("a", "2")).await,
+        json!({})
+    );
     let listed = client.call(node.api, "ListTables", json!({})).await;
     assert_eq!(listed["TableNames"], json!(["fixture"]));
 }

@@ -20,7 +20,11 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {
@@ -46,7 +50,13 @@ impl Process {
             format!("--listen={}", loopback(api)),
             format!("--ops-listen={}", loopback(ops)),
         ];
-        let mut process = Self { child: None, args, api, ops, admin: 0 };
+        let mut process = Self {
+            child: None,
+            args,
+            api,
+            ops,
+            admin: 0,
+        };
         process.start();
         process
     }
@@ -77,7 +87,9 @@ impl Process {
 
     /// SIGTERM; whether the process ended well.
     pub(crate) fn terminate(&mut self) -> bool {
-        let Some(mut child) = self.child.take() else { return false };
+        let Some(mut child) = self.child.take() else {
+            return false;
+        };
         let id = child.id().to_string();
         Command::new("kill").args(["-TERM", &id]).status().unwrap();
         child.wait().unwrap().success()
@@ -86,10 +98,6 @@ impl Process {
     /// The exit code of a process that ends by itself.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.take().unwrap().wait().unwrap().code()
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     /// What `/readyz` says: `Ok` when ready, else the reason.
@@ -136,7 +144,12 @@ impl Client {
     pub(crate) fn unsigned() -> Self {
         let tasks = TaskOwner::new("test client");
         let http = HttpClient::new(ClientOptions::default(), &tasks);
-        Self { http, signer: None, admin_signer: None, _tasks: tasks }
+        Self {
+            http,
+            signer: None,
+            admin_signer: None,
+            _tasks: tasks,
+        }
     }
 
     pub(crate) fn signed() -> Self {
@@ -157,26 +170,35 @@ impl Client {
     ) -> Option<(StatusCode, Bytes)> {
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
         if let Some(signer) = signer {
-            signer.sign(&mut parts, &body, SystemWallClock.now()).unwrap();
+            signer
+                .sign(&mut parts, &body, SystemWallClock.now())
+                .unwrap();
         }
         let request = Request::from_parts(parts, body);
-        let response = self.http.send(request, Instant::now() + timeout).await.ok()?;
+        let response = self
+            .http
+            .send(request, Instant::now() + timeout)
+            .await
+            .ok()?;
         Some((response.status(), response.into_body()))
     }
 
     pub(crate) async fn get(&self, port: u16, path: &str) -> Option<(StatusCode, String)> {
         let request = Request::get(format!("http://127.0.0.1:{port}{path}"));
-        let (status, body) =
-            self.send(None, request, Bytes::new(), Duration::from_secs(2)).await?;
+        let (status, body) = self
+            .send(None, request, Bytes::new(), Duration::from_secs(2))
+            .await?;
         Some((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
     pub(crate) async fn admin(&self, port: u16, method: &str, path: &str) -> Option<Value> {
-        let request =
-            Request::builder().method(method).uri(format!("http://127.0.0.1:{port}{path}"));
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://127.0.0.1:{port}{path}"));
         let signer = self.admin_signer.as_ref();
-        let (status, body) =
-            self.send(signer, request, Bytes::new(), Duration::from_secs(10)).await?;
+        let (status, body) = self
+            .send(signer, request, Bytes::new(), Duration::from_secs(10))
+            .await?;
         assert_eq!(status, StatusCode::OK, "{body:?}");
         serde_json::from_slice(&body).ok()
     }
@@ -193,7 +215,9 @@ impl Client {
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
         let timeout = Duration::from_secs(8);
-        let (status, body) = self.send(self.signer.as_ref(), request, body, timeout).await?;
+        let (status, body) = self
+            .send(self.signer.as_ref(), request, body, timeout)
+            .await?;
         Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
@@ -208,7 +232,13 @@ impl Client {
     pub(crate) async fn refused(&self, port: u16, operation: &str, body: Value) -> String {
         let (status, answer) = self.try_call(port, operation, &body).await.unwrap();
         assert_ne!(status, StatusCode::OK, "{operation} {body}: {answer}");
-        answer["__type"].as_str().unwrap().rsplit('#').next().unwrap().to_owned()
+        answer["__type"]
+            .as_str()
+            .unwrap()
+            .rsplit('#')
+            .next()
+            .unwrap()
+            .to_owned()
     }
 
     pub(crate) async fn create_table(&self, port: u16, name: &str) -> Value {
@@ -245,8 +275,11 @@ impl Cluster {
         ]});
         std::fs::write(&credentials, file.to_string()).unwrap();
         let rpc: Vec<u16> = (0..count).map(|_| free_port()).collect();
-        let peers: Vec<String> =
-            rpc.iter().enumerate().map(|(at, port)| format!("node-{at}=127.0.0.1:{port}")).collect();
+        let peers: Vec<String> = rpc
+            .iter()
+            .enumerate()
+            .map(|(at, port)| format!("node-{at}=127.0.0.1:{port}"))
+            .collect();
         let nodes = rpc
             .iter()
             .enumerate()
@@ -254,7 +287,10 @@ impl Cluster {
                 let (api, ops, admin) = (free_port(), free_port(), free_port());
                 let args = vec![
                     "serve".to_owned(),
-                    format!("--data-dir={}", dir.path().join(format!("node-{at}")).display()),
+                    format!(
+                        "--data-dir={}",
+                        dir.path().join(format!("node-{at}")).display()
+                    ),
                     format!("--node-name=node-{at}"),
                     format!("--rack=rack-{at}"),
                     format!("--peers={}", peers.join(",")),
@@ -265,7 +301,13 @@ impl Cluster {
                     format!("--admin-listen={}", loopback(admin)),
                     format!("--ops-listen={}", loopback(ops)),
                 ];
-                let mut process = Process { child: None, args, api, ops, admin };
+                let mut process = Process {
+                    child: None,
+                    args,
+                    api,
+                    ops,
+                    admin,
+                };
                 process.start();
                 process
             })
@@ -285,16 +327,26 @@ impl Cluster {
 
     /// Which node leads `group`, asked of node `at`.
     pub(crate) async fn leader_of(&self, client: &Client, at: usize, group: u64) -> Option<usize> {
-        let status = client.admin(self.nodes[at].admin, "GET", "/v1/cluster").await?;
+        let status = client
+            .admin(self.nodes[at].admin, "GET", "/v1/cluster")
+            .await?;
         let groups = status["groups"].as_array()?;
-        let group = groups.iter().find(|candidate| candidate["groupId"] == group)?;
-        group["leader"].as_str()?.strip_prefix("node-")?.parse().ok()
+        let group = groups
+            .iter()
+            .find(|candidate| candidate["groupId"] == group)?;
+        group["leader"]
+            .as_str()?
+            .strip_prefix("node-")?
+            .parse()
+            .ok()
     }
 
     /// Waits until no group lacks a replica, seen from node `at`.
     pub(crate) async fn wait_replicated(&self, client: &Client, at: usize) {
         eventually("fully replicated", || async {
-            let status = client.admin(self.nodes[at].admin, "GET", "/v1/cluster").await;
+            let status = client
+                .admin(self.nodes[at].admin, "GET", "/v1/cluster")
+                .await;
             status.is_some_and(|status| status["underReplicatedGroups"] == 0)
         })
         .await;

@@ -48,7 +48,10 @@ async fn what_was_acknowledged_survives_sigkill() {
         let results = writers.join_all().await;
         node.start();
         node.wait_ready(&client).await;
-        let total: u32 = results.iter().map(|(_, acknowledged, _)| acknowledged).sum();
+        let total: u32 = results
+            .iter()
+            .map(|(_, acknowledged, _)| acknowledged)
+            .sum();
         assert!(total > 0, "nothing was written in round {round}");
         for (writer, acknowledged, attempted) in results {
             let got = client
@@ -62,7 +65,11 @@ async fn what_was_acknowledged_survives_sigkill() {
                     }),
                 )
                 .await;
-            let hits: u32 = got["Item"]["hits"]["N"].as_str().unwrap_or("0").parse().unwrap();
+            let hits: u32 = got["Item"]["hits"]["N"]
+                .as_str()
+                .unwrap_or("0")
+                .parse()
+                .unwrap();
             // The last attempt may have been executed without its answer arriving.
             assert!(
                 (acknowledged..=attempted).contains(&hits),
@@ -80,12 +87,22 @@ async fn sigterm_ends_well_and_keeps_everything() {
     node.wait_ready(&client).await;
     client.create_table(node.api, "orders").await;
     let item = json!({"pk": {"S": "a"}, "v": {"B": "AAEC"}});
-    client.call(node.api, "PutItem", json!({"TableName": "orders", "Item": item})).await;
+    client
+        .call(
+            node.api,
+            "PutItem",
+            json!({"TableName": "orders", "Item": item}),
+        )
+        .await;
     assert!(node.terminate(), "the process did not end well");
     node.start();
     node.wait_ready(&client).await;
     let got = client
-        .call(node.api, "GetItem", json!({"TableName": "orders", "Key": {"pk": {"S": "a"}}}))
+        .call(
+            node.api,
+            "GetItem",
+            json!({"TableName": "orders", "Key": {"pk": {"S": "a"}}}),
+        )
         .await;
     assert_eq!(got["Item"], item);
 }
