@@ -24,6 +24,8 @@ pub struct ResolvedUpstream {
     pub endpoint: String,
     /// Its Region.
     pub region: String,
+    /// Its account, as far as known; for authorisation.
+    pub account_id: Option<String>,
     /// Secret with the access key for it.
     pub key_secret: String,
     /// Secret with the callers that the cache accepts.
@@ -70,6 +72,7 @@ pub fn resolve(
         return Ok(ResolvedUpstream {
             endpoint: names.endpoint(),
             region: storage.spec.region.clone(),
+            account_id: Some(storage.spec.account_id.clone()),
             key_secret: names.dax_secret(),
             callers_secret: names.credentials_secret(),
         });
@@ -84,6 +87,7 @@ pub fn resolve(
     Ok(ResolvedUpstream {
         endpoint: need("upstream.endpoint", upstream.endpoint)?,
         region: need("upstream.region", upstream.region)?,
+        account_id: None,
         key_secret: need(
             "upstream.credentialsSecretName",
             upstream.credentials_secret_name,
@@ -265,16 +269,22 @@ fn container(
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     });
+    if let (Some(account), Some(args)) = (
+        &upstream.account_id,
+        container.get_mut("args").and_then(Value::as_array_mut),
+    ) {
+        args.push(json!(format!("--account-id={account}")));
+    }
     extend(&mut container, probes());
     extend(
         &mut container,
         json!({"resources": resources(&spec.resources, memory_bytes)}),
     );
-    if let (Some(filter), Some(args)) = (
+    if let (Some(filter), Some(env)) = (
         &spec.log_filter,
-        container.get_mut("args").and_then(Value::as_array_mut),
+        container.get_mut("env").and_then(Value::as_array_mut),
     ) {
-        args.push(json!(format!("--log-filter={filter}")));
+        env.push(json!({"name": "STATOR_LOG_FILTER", "value": filter}));
     }
     Ok(container)
 }

@@ -277,11 +277,11 @@ impl Builder<'_> {
         if !spec.resources.is_empty() {
             extend(&mut container, json!({"resources": spec.resources}));
         }
-        if let (Some(filter), Some(args)) = (
+        if let (Some(filter), Some(env)) = (
             &spec.log_filter,
-            container.get_mut("args").and_then(Value::as_array_mut),
+            container.get_mut("env").and_then(Value::as_array_mut),
         ) {
-            args.push(json!(format!("--log-filter={filter}")));
+            env.push(json!({"name": "STATOR_LOG_FILTER", "value": filter}));
         }
         container
     }
