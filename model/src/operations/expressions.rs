@@ -10,6 +10,8 @@ use crate::value::Item;
 /// The expression members of one operation, in the order in which errors list them.
 pub(crate) type ExpressionMembers<'a> = [(&'static str, Option<&'a str>)];
 
+const PROJECTION: &str = "ProjectionExpression";
+
 /// What a request says with expressions and around them.
 pub(crate) struct ExpressionUse<'a> {
     pub(crate) expressions: &'a ExpressionMembers<'a>,
@@ -49,14 +51,8 @@ impl ExpressionUse<'_> {
                 "ExpressionAttributeNames can only be specified when using expressions",
             ));
         }
-        if self.values.is_some() && given.is_empty() {
-            let members: Vec<&str> = self.expressions.iter().map(|(member, _)| *member).collect();
-            let verb = if members.len() > 1 { "are" } else { "is" };
-            return Err(ApiError::request_validation(format!(
-                "ExpressionAttributeValues can only be specified when using expressions: {} {verb} \
-                 null",
-                members.join(" and ")
-            )));
+        if self.values.is_some() {
+            self.check_values_are_used()?;
         }
         if let Some(names) = self.names {
             check_keys("ExpressionAttributeNames", b'#', names)?;
@@ -65,6 +61,24 @@ impl ExpressionUse<'_> {
             check_keys("ExpressionAttributeValues", b':', values)?;
         }
         self.value_error.map_or(Ok(()), Err)
+    }
+
+    /// Values need an expression that can hold one: any but a projection.
+    fn check_values_are_used(&self) -> Result<(), ApiError> {
+        let users = || {
+            self.expressions
+                .iter()
+                .filter(|(member, _)| *member != PROJECTION)
+        };
+        if users().any(|(_, text)| text.is_some()) {
+            return Ok(());
+        }
+        let members: Vec<&str> = users().map(|(member, _)| *member).collect();
+        let verb = if members.len() > 1 { "are" } else { "is" };
+        Err(ApiError::request_validation(format!(
+            "ExpressionAttributeValues can only be specified when using expressions: {} {verb} null",
+            members.join(" and ")
+        )))
     }
 }
 
