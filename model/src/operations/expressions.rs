@@ -47,7 +47,8 @@ impl ExpressionUse<'_> {
             return Err(ApiError::not_supported(member));
         }
         if self.names.is_some() && given.is_empty() {
-            return Err(ApiError::request_validation(
+            // Bare in every operation, unlike the same about values.
+            return Err(ApiError::validation(
                 "ExpressionAttributeNames can only be specified when using expressions",
             ));
         }
@@ -73,11 +74,12 @@ impl ExpressionUse<'_> {
         if users().any(|(_, text)| text.is_some()) {
             return Ok(());
         }
-        let members: Vec<&str> = users().map(|(member, _)| *member).collect();
-        let verb = if members.len() > 1 { "are" } else { "is" };
+        let absent: Vec<String> = users()
+            .map(|(member, _)| format!("{member} is null"))
+            .collect();
         Err(ApiError::request_validation(format!(
-            "ExpressionAttributeValues can only be specified when using expressions: {} {verb} null",
-            members.join(" and ")
+            "ExpressionAttributeValues can only be specified when using expressions: {}",
+            absent.join(" and ")
         )))
     }
 }

@@ -323,3 +323,18 @@ fn a_body_that_is_no_object_has_no_text() {
         );
     }
 }
+
+#[test]
+fn update_item_names_both_absent_expressions() {
+    let values = r#""ExpressionAttributeValues":{":v":{"S":"a"}}"#;
+    assert_eq!(
+        text(UpdateItemRequest::parse(&body(&[TABLE, KEY, values])).unwrap_err()),
+        "1 validation error detected: ExpressionAttributeValues can only be specified when using \
+         expressions: UpdateExpression is null and ConditionExpression is null"
+    );
+    let names = r##""ExpressionAttributeNames":{"#a":"a"}"##;
+    assert_eq!(
+        text(UpdateItemRequest::parse(&body(&[TABLE, KEY, names])).unwrap_err()),
+        "ExpressionAttributeNames can only be specified when using expressions"
+    );
+}
