@@ -125,16 +125,10 @@ pub(super) fn compile(
     condition: &RawCondition<'_>,
     context: &ExpressionContext<'_>,
 ) -> Result<Condition, String> {
-    let all = |conditions: &[RawCondition<'_>]| -> Result<Vec<Condition>, String> {
-        conditions
-            .iter()
-            .map(|condition| compile(condition, context))
-            .collect()
-    };
     match condition {
-        RawCondition::And(inner) => Ok(Condition::And(all(inner)?)),
-        RawCondition::Or(inner) => Ok(Condition::Or(all(inner)?)),
-        RawCondition::Not(inner) => Ok(Condition::Not(Box::new(compile(inner, context)?))),
+        RawCondition::And(inner) => compile_all(inner, context).map(Condition::And),
+        RawCondition::Or(inner) => compile_all(inner, context).map(Condition::Or),
+        RawCondition::Not(inner) => compile_boxed(inner, context).map(Condition::Not),
         RawCondition::Compare(comparator, left, right) => {
             compile_comparison(*comparator, left, right, context)
         }
@@ -142,6 +136,25 @@ pub(super) fn compile(
         RawCondition::In(value, candidates) => compile_in(value, candidates, context),
         RawCondition::Function(function) => compile_function(function, context),
     }
+}
+
+/// A plain loop, because it stands on the stack once for each open bracket.
+fn compile_all(
+    conditions: &[RawCondition<'_>],
+    context: &ExpressionContext<'_>,
+) -> Result<Vec<Condition>, String> {
+    let mut compiled = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        compiled.push(compile(condition, context)?);
+    }
+    Ok(compiled)
+}
+
+fn compile_boxed(
+    condition: &RawCondition<'_>,
+    context: &ExpressionContext<'_>,
+) -> Result<Box<Condition>, String> {
+    compile(condition, context).map(Box::new)
 }
 
 fn compile_comparison(

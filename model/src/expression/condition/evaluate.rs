@@ -16,6 +16,15 @@ pub(super) fn holds(condition: &Condition, item: Option<&Item>) -> bool {
         Condition::And(inner) => inner.iter().all(|condition| holds(condition, item)),
         Condition::Or(inner) => inner.iter().any(|condition| holds(condition, item)),
         Condition::Not(inner) => !holds(inner, item),
+        predicate => predicate_holds(predicate, item),
+    }
+}
+
+/// A function of its own, so that the frames of nested conditions stay small.
+fn predicate_holds(predicate: &Condition, item: Option<&Item>) -> bool {
+    match predicate {
+        // Taken apart by the caller.
+        Condition::And(_) | Condition::Or(_) | Condition::Not(_) => holds(predicate, item),
         Condition::Compare(comparator, left, right) => compare(
             *comparator,
             value_of(left, item).as_deref(),

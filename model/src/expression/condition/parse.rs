@@ -22,13 +22,17 @@ pub(crate) enum RawCondition<'t> {
 }
 
 /// What stands in brackets, and whether brackets stand directly around it.
+///
+/// Boxed, and taken apart in functions that have returned before the next bracket is opened: four
+/// frames are on the stack for each open bracket, and an unoptimised build must fit three hundred
+/// of them into a thread's 2 MiB too.
 enum Node<'t> {
     Condition {
-        condition: RawCondition<'t>,
+        condition: Box<RawCondition<'t>>,
         bracketed: bool,
     },
     Operand {
-        operand: RawOperand<'t>,
+        operand: Box<RawOperand<'t>>,
         bracketed: bool,
     },
 }
@@ -53,21 +57,40 @@ fn group<'t>(parser: &mut Parser<'t>) -> Parsed<Node<'t>> {
     if !matches!(parser.keyword(), Some("AND" | "OR")) {
         return Ok(first);
     }
-    let mut all = vec![into_condition(parser, first)?];
+    let mut all = Vec::new();
+    push_condition(parser, first, &mut all)?;
     let mut any = Vec::new();
     loop {
         if parser.eat_keyword("AND") {
             parser.operators += 1;
         } else if parser.eat_keyword("OR") {
             parser.operators += 1;
-            any.push(conjunction(std::mem::take(&mut all)));
+            push_conjunction(&mut all, &mut any);
         } else {
             break;
         }
         let node = negation(parser)?;
-        all.push(into_condition(parser, node)?);
+        push_condition(parser, node, &mut all)?;
     }
-    any.push(conjunction(all));
+    push_conjunction(&mut all, &mut any);
+    Ok(disjunction(any))
+}
+
+fn push_condition<'t>(
+    parser: &Parser<'t>,
+    node: Node<'t>,
+    all: &mut Vec<RawCondition<'t>>,
+) -> Parsed<()> {
+    all.push(into_condition(parser, node)?);
+    Ok(())
+}
+
+/// Ends a row of conditions joined by `AND`.
+fn push_conjunction<'t>(all: &mut Vec<RawCondition<'t>>, any: &mut Vec<RawCondition<'t>>) {
+    any.push(conjunction(std::mem::take(all)));
+}
+
+fn disjunction(mut any: Vec<RawCondition<'_>>) -> Node<'_> {
     let condition = match any.pop() {
         Some(only) if any.is_empty() => only,
         Some(last) => {
@@ -76,10 +99,14 @@ fn group<'t>(parser: &mut Parser<'t>) -> Parsed<Node<'t>> {
         }
         None => RawCondition::Or(any),
     };
-    Ok(Node::Condition {
-        condition,
+    unbracketed(condition)
+}
+
+fn unbracketed(condition: RawCondition<'_>) -> Node<'_> {
+    Node::Condition {
+        condition: Box::new(condition),
         bracketed: false,
-    })
+    }
 }
 
 fn conjunction(mut conditions: Vec<RawCondition<'_>>) -> RawCondition<'_> {
@@ -104,49 +131,52 @@ fn negation<'t>(parser: &mut Parser<'t>) -> Parsed<Node<'t>> {
     if negations == 0 {
         return Ok(node);
     }
+    negated(parser, node, negations)
+}
+
+fn negated<'t>(parser: &Parser<'t>, node: Node<'t>, negations: usize) -> Parsed<Node<'t>> {
     let mut condition = into_condition(parser, node)?;
     // A key condition must still see that there was a NOT, so one of two is kept as two.
     condition = RawCondition::Not(Box::new(condition));
     if negations.is_multiple_of(2) {
         condition = RawCondition::Not(Box::new(condition));
     }
-    Ok(Node::Condition {
-        condition,
-        bracketed: false,
-    })
+    Ok(unbracketed(condition))
 }
 
 fn predicate<'t>(parser: &mut Parser<'t>) -> Parsed<Node<'t>> {
-    let node = primary(parser)?;
-    let operand = match node {
-        Node::Condition { .. } => return Ok(node),
-        Node::Operand { operand, bracketed } => {
-            let is_comparison = matches!(parser.peek().kind, TokenKind::Comparator(_))
-                || matches!(parser.keyword(), Some("BETWEEN" | "IN"));
-            if !is_comparison {
-                return Ok(Node::Operand { operand, bracketed });
-            }
-            operand
-        }
-    };
+    match primary(parser)? {
+        Node::Operand { operand, bracketed } => comparison(parser, operand, bracketed),
+        node @ Node::Condition { .. } => Ok(node),
+    }
+}
+
+/// Reads what follows an operand, if it is compared with anything.
+fn comparison<'t>(
+    parser: &mut Parser<'t>,
+    operand: Box<RawOperand<'t>>,
+    bracketed: bool,
+) -> Parsed<Node<'t>> {
+    let is_comparison = matches!(parser.peek().kind, TokenKind::Comparator(_))
+        || matches!(parser.keyword(), Some("BETWEEN" | "IN"));
+    if !is_comparison {
+        return Ok(Node::Operand { operand, bracketed });
+    }
     parser.operators += 1;
     let condition = if parser.eat_keyword("BETWEEN") {
         let low = parser.operand()?;
         if !parser.eat_keyword("AND") {
             return Err(parser.syntax_error());
         }
-        RawCondition::Between(operand, low, parser.operand()?)
+        RawCondition::Between(*operand, low, parser.operand()?)
     } else if parser.eat_keyword("IN") {
-        RawCondition::In(operand, candidates(parser)?)
+        RawCondition::In(*operand, candidates(parser)?)
     } else if let TokenKind::Comparator(comparator) = parser.bump().kind {
-        RawCondition::Compare(comparator, operand, parser.operand()?)
+        RawCondition::Compare(comparator, *operand, parser.operand()?)
     } else {
         return Err(parser.syntax_error());
     };
-    Ok(Node::Condition {
-        condition,
-        bracketed: false,
-    })
+    Ok(unbracketed(condition))
 }
 
 fn candidates<'t>(parser: &mut Parser<'t>) -> Parsed<Vec<RawOperand<'t>>> {
@@ -162,11 +192,7 @@ fn candidates<'t>(parser: &mut Parser<'t>) -> Parsed<Vec<RawOperand<'t>>> {
 /// Reads a group in brackets or an operand.
 fn primary<'t>(parser: &mut Parser<'t>) -> Parsed<Node<'t>> {
     if !parser.at(b'(') {
-        let operand = parser.bare_operand()?;
-        return Ok(Node::Operand {
-            operand,
-            bracketed: false,
-        });
+        return lone_operand(parser);
     }
     parser.open_bracket()?;
     let inner = group(parser)?;
@@ -184,14 +210,20 @@ fn primary<'t>(parser: &mut Parser<'t>) -> Parsed<Node<'t>> {
     })
 }
 
+fn lone_operand<'t>(parser: &mut Parser<'t>) -> Parsed<Node<'t>> {
+    Ok(Node::Operand {
+        operand: Box::new(parser.bare_operand()?),
+        bracketed: false,
+    })
+}
+
 /// A function standing alone is a condition; any other operand needs a comparison behind it.
 fn into_condition<'t>(parser: &Parser<'t>, node: Node<'t>) -> Parsed<RawCondition<'t>> {
     match node {
-        Node::Condition { condition, .. } => Ok(condition),
-        Node::Operand {
-            operand: RawOperand::Function(function),
-            ..
-        } => Ok(RawCondition::Function(function)),
-        Node::Operand { .. } => Err(parser.syntax_error()),
+        Node::Condition { condition, .. } => Ok(*condition),
+        Node::Operand { operand, .. } => match *operand {
+            RawOperand::Function(function) => Ok(RawCondition::Function(function)),
+            _ => Err(parser.syntax_error()),
+        },
     }
 }
