@@ -15,9 +15,6 @@ use crate::run::{AccessOptions, CacheOptions, Options};
 #[derive(Debug, Parser)]
 #[command(name = "dax-proxy", version)]
 pub struct Cli {
-    /// How it logs.
-    #[command(flatten)]
-    pub telemetry: TelemetryArgs,
     /// How it runs.
     #[command(subcommand)]
     pub command: Command,
@@ -26,7 +23,7 @@ pub struct Cli {
 /// How it runs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// On a developer's machine: takes any caller, listens on loopback only, keeps nothing.
+    /// On a developer's machine: takes any caller and listens on loopback only.
     Dev(DevArgs),
     /// As a cache node: verifies every signature and signs what it sends with its own key.
     Serve(ServeArgs),
@@ -44,6 +41,12 @@ pub struct DevArgs {
     /// Liveness, readiness, metrics, log filter.
     #[arg(long, env = "STATOR_OPS_LISTEN", default_value = "127.0.0.1:9091")]
     ops_listen: SocketAddr,
+    /// Where other nodes of a cache cluster would connect; not bound unless it is given.
+    #[arg(long, env = "STATOR_PEER_LISTEN")]
+    peer_listen: Option<SocketAddr>,
+    /// Where the node keeps its identity; it has none unless it is given.
+    #[arg(long, env = "STATOR_DATA_DIR")]
+    data_dir: Option<PathBuf>,
     /// Region that requests to the store are signed for.
     #[arg(long, env = "STATOR_REGION", default_value = "us-east-1")]
     region: String,
@@ -53,6 +56,8 @@ pub struct DevArgs {
     cache: CacheArgs,
     #[command(flatten)]
     key: AccessKeyArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
 }
 
 /// Flags of `serve`.
@@ -88,6 +93,8 @@ pub struct ServeArgs {
     cache: CacheArgs,
     #[command(flatten)]
     key: AccessKeyArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
 }
 
 /// Flags of an https store.
@@ -156,6 +163,14 @@ pub enum ConfigError {
 }
 
 impl Command {
+    /// How it logs.
+    pub fn telemetry(&self) -> &TelemetryArgs {
+        match self {
+            Self::Dev(args) => &args.telemetry,
+            Self::Serve(args) => &args.telemetry,
+        }
+    }
+
     /// Everything checked, nothing opened yet.
     ///
     /// # Errors
@@ -174,12 +189,18 @@ impl DevArgs {
             upstream,
             listen,
             ops_listen,
+            peer_listen,
+            data_dir,
             region,
             tls,
             cache,
             key,
+            telemetry: _,
         } = self;
-        for address in [listen, ops_listen] {
+        for address in [Some(listen), Some(ops_listen), peer_listen]
+            .into_iter()
+            .flatten()
+        {
             if !address.ip().is_loopback() {
                 return Err(ConfigError::NotLoopback(address));
             }
@@ -195,9 +216,9 @@ impl DevArgs {
             account_id: "000000000000".to_owned(),
             access: AccessOptions::Anyone,
             listen,
-            peer_listen: None,
+            peer_listen,
             ops_listen,
-            data_dir: None,
+            data_dir,
             cache: cache.options(),
         })
     }
@@ -217,6 +238,7 @@ impl ServeArgs {
             tls,
             cache,
             key,
+            telemetry: _,
         } = self;
         if account_id.len() != 12 || !account_id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(ConfigError::AccountId(account_id));
@@ -292,6 +314,20 @@ mod tests {
     #[test]
     fn dev_stays_on_loopback_and_serve_needs_a_key() {
         assert!(options(&["dax-proxy", "dev"]).is_ok());
+        let kept = options(&[
+            "dax-proxy",
+            "dev",
+            "--data-dir",
+            "d",
+            "--peer-listen",
+            "127.0.0.1:0",
+        ]);
+        assert!(kept.unwrap().data_dir.is_some());
+        let logged = ["dax-proxy", "dev", "--log-filter=debug"];
+        assert_eq!(
+            Cli::parse_from(logged).command.telemetry().log_filter,
+            "debug"
+        );
         let open = options(&["dax-proxy", "dev", "--listen", "0.0.0.0:8111"]);
         assert!(matches!(open, Err(ConfigError::NotLoopback(_))));
         let serve = [

@@ -17,8 +17,9 @@ const GRACE: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Cli { telemetry, command } = Cli::parse();
+    let Cli { command } = Cli::parse();
     let dev = matches!(command, Command::Dev(_));
+    let telemetry = command.telemetry().clone();
     let options = command.options()?;
     let log_filter = telemetry::init(&telemetry)?;
     tls::install_crypto_provider();

@@ -116,10 +116,11 @@ async fn unknown_operations_and_paths_and_types_are_told_so() {
 #[tokio::test]
 async fn an_oversize_body_is_answered_413() {
     let proxy = Proxy::start().await;
-    let request = "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\n\
-                   Content-Length: 20000000\r\n\r\n";
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\n\
+                Content-Length: 17000000\r\n\r\n";
     let mut stream = TcpStream::connect(proxy.running.address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; 17_000_000]).await.unwrap();
     let mut answer = [0; 13];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413 ");
