@@ -92,6 +92,8 @@ impl<V: Weigh + Clone + Send + Sync + 'static> Store<V> for MokaStore<V> {
     }
 
     fn usage(&self) -> Usage {
+        // moka counts what it has seen of its own queue; few ask, so it may catch up here.
+        self.cache.run_pending_tasks();
         Usage {
             entries: self.cache.entry_count(),
             bytes: self.cache.weighted_size(),
