@@ -169,7 +169,7 @@ impl Signer {
             body,
         };
         let key = self.day_keys.get(&self.key.secret, scope);
-        hex::encode(signed.string_to_sign(&key, timestamp, scope).sign())
+        hex::encode(signed.signature(&key, timestamp, scope))
     }
 }
 

@@ -98,7 +98,7 @@ impl Verifier {
             signed_headers: &claim.signed_headers,
             body,
         };
-        let expected = signed.string_to_sign(&key, &timestamp, scope).sign();
+        let expected = signed.signature(&key, &timestamp, scope);
         let mut presented = [0_u8; 32];
         if hex::decode_to_slice(claim.signature.as_bytes(), &mut presented).is_err()
             || verify_slices_are_equal(expected.as_ref(), &presented).is_err()
