@@ -14,6 +14,7 @@ def test_command_line(endpoint):
         "AWS_ACCESS_KEY_ID": os.environ.get("AWS_ACCESS_KEY_ID", "local"),
         "AWS_SECRET_ACCESS_KEY": os.environ.get("AWS_SECRET_ACCESS_KEY", "local"),
         "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1"),
+        "AWS_DEFAULT_REGION": os.environ.get("AWS_REGION", "us-east-1"),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_PAGER": "",
         "HOME": os.environ.get("HOME", "/"),
