@@ -22,6 +22,10 @@ pub struct Cli {
 
 /// What to run as.
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, for the length of start-up"
+)]
 pub enum Command {
     /// One node for local development: takes any caller, listens on loopback only.
     Dev(DevArgs),

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            tracing::error!("{problem:#}");
+            tracing::error!("{problem}");
             ExitCode::FAILURE
         }
     }

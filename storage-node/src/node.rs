@@ -312,6 +312,8 @@ impl Node {
         if let Some(replication) = rpc.stop() {
             replication.shutdown().await;
         }
+        // The log's writer ends with the last handle to its groups.
+        drop((cluster, rpc));
         report("groups", groups.shutdown(DRAIN_TIMEOUT).await.overdue);
         report("ops", ops.shutdown(Duration::from_secs(1)).await.overdue);
         tracing::info!("stopped");

@@ -77,10 +77,9 @@ impl Cluster {
         loop {
             if let Some(meta) = self.groups.get(&GroupId::META)
                 && meta.handle.leadership().is_some()
+                && let Err(refusal) = self.tend_once().await
             {
-                if let Err(refusal) = self.tend_once().await {
-                    tracing::debug!(?refusal, "background work of the catalog is repeated");
-                }
+                tracing::debug!(?refusal, "background work of the catalog is repeated");
             }
             tokio::select! {
                 biased;

@@ -299,7 +299,7 @@ async fn evaluate_page(
             out.stopped = true;
             break;
         }
-        if out.scanned_count % ITEMS_BETWEEN_YIELDS == 0 {
+        if out.scanned_count.is_multiple_of(ITEMS_BETWEEN_YIELDS) {
             yield_now().await;
         }
     }
@@ -313,10 +313,10 @@ fn add_item(query: &PageQuery, stored: &StoredItem, items: &mut Vec<u8>) -> Resu
         (None, None, _) | (None, Some(_), true) => None,
         _ => Some(stored.item().map_err(|problem| refuse_storage(&problem))?),
     };
-    if let (Some(filter), Some(item)) = (&query.filter, &decoded) {
-        if !filter.evaluate(Some(item)) {
-            return Ok(false);
-        }
+    if let (Some(filter), Some(item)) = (&query.filter, &decoded)
+        && !filter.evaluate(Some(item))
+    {
+        return Ok(false);
     }
     if query.count_only {
         return Ok(true);

@@ -94,7 +94,7 @@ impl Cluster {
                 Refusal::NotLeader { hint: Some(leader) } => {
                     let leader = NodeId(leader);
                     // A hint is followed at once, but not in circles.
-                    hint = Some(leader).filter(|_| tried < 3 || tried % 4 != 0);
+                    hint = Some(leader).filter(|_| tried < 3 || !tried.is_multiple_of(4));
                 }
                 Refusal::NotLeader { hint: None }
                 | Refusal::NotExecuted

@@ -104,15 +104,15 @@ pub fn evaluate<'a>(
         stored: current,
         decoded: None,
     };
-    if let Some(condition) = &operation.condition {
-        if !condition.evaluate(old.item()?) {
-            let item = if operation.return_item_on_failure {
-                old.item()?.cloned()
-            } else {
-                None
-            };
-            return Err(ApiError::conditional_check_failed(item).into());
-        }
+    if let Some(condition) = &operation.condition
+        && !condition.evaluate(old.item()?)
+    {
+        let item = if operation.return_item_on_failure {
+            old.item()?.cloned()
+        } else {
+            None
+        };
+        return Err(ApiError::conditional_check_failed(item).into());
     }
     match &operation.action {
         WriteAction::Put(item) => put(operation, item, old),

@@ -1,35 +1,33 @@
 //! The small volume that release 0.1 wrote, opened by this one. See `tests/fixtures/README.md`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 
 use crate::harness::{Client, Process};
 
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+/// Unpacks the volume of a release; the archive keeps preallocated files sparse.
+fn unpack(release: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
-        .join(name)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
+        .join(format!("volume-{release}.tar.gz"));
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(archive)
+        .arg("-C")
+        .arg(dir.path())
+        .status()
+        .unwrap();
+    assert!(unpacked.success());
+    dir
 }
 
 #[tokio::test]
 async fn the_volume_of_release_0_1_opens_and_holds_its_items() {
-    let dir = tempfile::tempdir().unwrap();
-    copy(&fixture("volume-0.1"), dir.path());
-    let node = Process::dev(dir.path());
+    let dir = unpack("0.1");
+    let node = Process::dev(&dir.path().join("volume-0.1"));
     let client = Client::unsigned();
     node.wait_ready(&client).await;
     let get = |pk: &str, sk: &str| {
@@ -57,12 +55,12 @@ async fn the_volume_of_release_0_1_opens_and_holds_its_items() {
 
 #[tokio::test]
 async fn a_volume_of_a_newer_format_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    copy(&fixture("volume-0.1"), dir.path());
-    let identity = dir.path().join("identity");
+    let dir = unpack("0.1");
+    let volume = dir.path().join("volume-0.1");
+    let identity = volume.join("identity");
     let mut bytes = std::fs::read(&identity).unwrap();
     bytes[8] = 99;
     std::fs::write(&identity, bytes).unwrap();
-    let mut node = Process::dev(dir.path());
+    let mut node = Process::dev(&volume);
     assert_eq!(node.wait(), Some(1));
 }

@@ -148,7 +148,7 @@ fn on_demand(billing: &BillingRow) -> Option<OnDemandThroughput> {
 
 /// Seconds since 1970 with milliseconds, as the API gives times.
 fn seconds(millis: u64) -> f64 {
-    let whole = u32::try_from(millis / 1_000).map_or(f64::from(u32::MAX), f64::from);
+    let whole = f64::from(u32::try_from(millis / 1_000).unwrap_or(u32::MAX));
     let fraction = f64::from(u32::try_from(millis % 1_000).unwrap_or(0));
     whole + fraction / 1_000.0
 }

@@ -78,7 +78,7 @@ impl Planner {
         }
         let (partition_key, sort_key) = key_rows(&settings.key_schema);
         let mut row = TableRow {
-            name: name.clone(),
+            name,
             table_id: uuid_v4(self.table_id),
             storage_id: counters.next_storage_id,
             status: TableStatusRow::Active,
