@@ -92,23 +92,46 @@ proptest! {
     }
 }
 
+/// Half of a usual thread's stack has to do, so that a caller may be deep in its own when it parses.
+const STACK_SIZE_BYTES: usize = 1024 * 1024;
+
 #[test]
 fn the_longest_and_deepest_texts_do_not_overflow() {
-    let item = Item::from([("a".to_owned(), AttributeValue::Null)]);
-    for unit in [
-        "(",
-        "NOT ",
-        "NOT(",
-        "size(",
-        "a.",
-        "a[0]",
-        "a[",
-        "contains(",
-        "SET a=(",
-        "a,",
-        "#a.#a,",
-    ] {
-        parse_and_apply(&unit.repeat(4_096 / unit.len()), &item);
-        parse_and_apply(&format!("SET a={}", unit.repeat(4_000 / unit.len())), &item);
-    }
+    let deepest = || {
+        let item = Item::from([("a".to_owned(), AttributeValue::Null)]);
+        for unit in [
+            "(",
+            "NOT ",
+            "NOT(",
+            "(NOT ",
+            "size(",
+            "a.",
+            "a[0]",
+            "a[",
+            "contains(",
+            "a IN(",
+            "if_not_exists(b,",
+            "list_append(",
+            "a,",
+            "#a.#a,",
+        ] {
+            parse_and_apply(&unit.repeat(4_096 / unit.len()), &item);
+            parse_and_apply(&format!("SET a={}", unit.repeat(4_000 / unit.len())), &item);
+        }
+        for (open, inner, close, depth) in [
+            ("NOT(", "attribute_exists(a)", ")", 300),
+            ("(a=:v OR NOT ", "b=:v", ")", 99),
+            ("(a=:v AND ", "b=:v OR a=:v", ")", 148),
+        ] {
+            let text = format!("{}{inner}{}", open.repeat(depth), close.repeat(depth));
+            parse_and_apply(&text, &item);
+        }
+        let fallbacks = "if_not_exists(cc,".repeat(220);
+        parse_and_apply(&format!("SET b={fallbacks}:v{}", ")".repeat(220)), &item);
+    };
+    let thread = std::thread::Builder::new()
+        .stack_size(STACK_SIZE_BYTES)
+        .spawn(deepest)
+        .unwrap();
+    thread.join().unwrap();
 }
