@@ -18,10 +18,10 @@ use crate::world::World;
 const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 const CLIENTS: u64 = 4;
 /// Seeds of the normal run. `STATOR_SIM_SEED=n` runs one seed, `STATOR_SIM_SEEDS=n` that many.
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 3;
 /// When faults end, and when clients do.
-const FAULTS_END: Duration = Duration::from_secs(16);
-const CLIENTS_END: Duration = Duration::from_secs(20);
+const FAULTS_END: Duration = Duration::from_secs(12);
+const CLIENTS_END: Duration = Duration::from_secs(14);
 
 /// What a run has seen.
 struct Report {
@@ -47,14 +47,14 @@ enum Fault {
 fn schedule(random: &mut StdRng) -> Vec<(Duration, Fault)> {
     let mut jitter = |at: u64| Duration::from_millis(at + random.random_range(0..500));
     let mut faults = vec![
-        (jitter(1500), Fault::DropReplies(60)),
-        (jitter(2500), Fault::CutLeader),
-        (jitter(5500), Fault::Heal),
-        (jitter(6500), Fault::CrashOne(0)),
+        (jitter(1000), Fault::DropReplies(60)),
+        (jitter(1800), Fault::CutLeader),
+        (jitter(4000), Fault::Heal),
+        (jitter(4800), Fault::CrashOne(0)),
         // Away for long enough that the log it needs is purged: it comes back by snapshot.
-        (jitter(10_500), Fault::Restart),
-        (jitter(12_000), Fault::CrashAll),
-        (jitter(12_600), Fault::Restart),
+        (jitter(8200), Fault::Restart),
+        (jitter(9500), Fault::CrashAll),
+        (jitter(10_200), Fault::Restart),
         (FAULTS_END, Fault::DropReplies(0)),
     ];
     let victim = random.random_range(0..NODES.len());
@@ -76,7 +76,7 @@ fn run(seed: u64, bug: Bug) -> Report {
         .enable_random_order()
         .epoch(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
         .simulation_duration(Duration::from_secs(120))
-        .tick_duration(Duration::from_millis(1))
+        .tick_duration(Duration::from_millis(2))
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(8))
         .tcp_capacity(4096);
@@ -101,7 +101,7 @@ fn run(seed: u64, bug: Bug) -> Report {
     }
     let (checker, seen) = (world.clone(), history.clone());
     sim.client("checker", async move {
-        tokio::time::sleep(CLIENTS_END + Duration::from_secs(5)).await;
+        tokio::time::sleep(CLIENTS_END + Duration::from_secs(2)).await;
         check_counts(checker, seen).await;
         Ok(())
     });
