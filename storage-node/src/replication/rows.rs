@@ -378,10 +378,10 @@ mod tests {
         /// Invariant 8 for rows and ranges.
         #[test]
         fn arbitrary_bytes_do_not_panic(noise in vec(any::<u8>(), 0..80)) {
-            let noise = Bytes::from(noise);
+            let mut noise = Bytes::from(noise);
             drop(AppliedState::decode(&noise));
             drop(Remembered::decode(&noise, GroupId(0)));
-            drop(get_ranges(&mut noise.clone()));
+            drop(get_ranges(&mut noise));
         }
     }
 }

@@ -178,6 +178,15 @@ impl Machine {
                 machine
                     .leads
                     .store(observed.leadership().is_some(), Ordering::SeqCst);
+                if machine.leads() && seen.transfer.swap(false, Ordering::SeqCst) {
+                    let mut others = seen.machines.keys().filter(|other| **other != machine.id);
+                    let to = *others.next_back().unwrap();
+                    let asked = observed.transfer_leader(to).await;
+                    seen.trace(&format!(
+                        "node {} hands over to {to}: {asked:?}",
+                        machine.id
+                    ));
+                }
                 if observed.is_readable() {
                     replicas_are_equal::check(&seen, machine.id, index, &*machine.engine);
                 }

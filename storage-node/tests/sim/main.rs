@@ -7,7 +7,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     clippy::cast_possible_truncation,
     reason = "a test stops at the first surprise"
 )]

@@ -1,6 +1,7 @@
 //! One simulation: clients at work, a cut leader, a crashed node, dropped replies, all nodes crashed, then peace.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -42,6 +43,7 @@ enum Fault {
     CrashAll,
     Restart,
     DropReplies(u8),
+    TransferLeader,
 }
 
 fn schedule(random: &mut StdRng) -> Vec<(Duration, Fault)> {
@@ -53,6 +55,7 @@ fn schedule(random: &mut StdRng) -> Vec<(Duration, Fault)> {
         (jitter(4800), Fault::CrashOne(0)),
         // Away for long enough that the log it needs is purged: it comes back by snapshot.
         (jitter(8200), Fault::Restart),
+        (jitter(8900), Fault::TransferLeader),
         (jitter(9500), Fault::CrashAll),
         (jitter(10_200), Fault::Restart),
         (FAULTS_END, Fault::DropReplies(0)),
@@ -178,6 +181,7 @@ fn apply(sim: &mut turmoil::Sim<'_>, world: &World, fault: &Fault) {
             }
         }
         Fault::DropReplies(share) => *world.dropped_replies.lock() = *share,
+        Fault::TransferLeader => world.transfer.store(true, Ordering::SeqCst),
     }
 }
 

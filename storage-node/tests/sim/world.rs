@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -19,6 +20,8 @@ pub(crate) struct World {
     pub(crate) digests: Mutex<Digests>,
     /// The share of replies to clients that are dropped, in 256ths.
     pub(crate) dropped_replies: Mutex<u8>,
+    /// Set for the leader to hand the group over, once.
+    pub(crate) transfer: AtomicBool,
     random: Mutex<StdRng>,
     trace: Mutex<Vec<String>>,
     violations: Mutex<Vec<String>>,
@@ -34,6 +37,7 @@ impl World {
                 .collect(),
             digests: Mutex::default(),
             dropped_replies: Mutex::new(0),
+            transfer: AtomicBool::new(false),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             trace: Mutex::default(),
             violations: Mutex::default(),

@@ -32,7 +32,7 @@ const INSTALLING_TAG: u8 = 4;
 
 /// Compares the state of `node` at `index` with what others had there.
 pub(crate) fn check(world: &World, node: NodeId, index: u64, engine: &dyn Engine) {
-    if index % EVERY != 0 || index == 0 {
+    if index == 0 || !index.is_multiple_of(EVERY) {
         return;
     }
     let view = engine.snapshot();
