@@ -25,6 +25,9 @@ pub const FIELD_MANAGER: &str = "stator-operator";
 /// Longest note of an Event, in bytes; the API refuses more.
 const NOTE_BYTES_MAX: usize = 1_000;
 
+/// Longest action of an Event, in bytes.
+const ACTION_BYTES_MAX: usize = 128;
+
 /// Whether an object had to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -250,10 +253,7 @@ impl Kubernetes {
 
     /// Writes an Event. A failure is logged and goes no further: Events are news, not state.
     pub async fn publish(&self, about: &ObjectReference, event: &EventDraft) {
-        let mut note = event.note.clone();
-        while note.len() > NOTE_BYTES_MAX {
-            note.pop();
-        }
+        let note = shortened(&event.note, NOTE_BYTES_MAX);
         let event = Event {
             type_: if event.warning {
                 EventType::Warning
@@ -262,7 +262,9 @@ impl Kubernetes {
             },
             reason: event.reason.clone(),
             note: Some(note),
-            action: "Reconcile".to_owned(),
+            // The recorder counts Events of one reason and action as one, and shows the first note for all of them. What
+            // is told of two pods, or of two fields, are two things.
+            action: shortened(&event.note, ACTION_BYTES_MAX),
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, about).await {
@@ -282,6 +284,15 @@ impl Kubernetes {
             name.clone().unwrap_or_default(),
         )
     }
+}
+
+/// At most so many bytes, whole characters.
+fn shortened(text: &str, bytes_max: usize) -> String {
+    let mut text = text.to_owned();
+    while text.len() > bytes_max {
+        text.pop();
+    }
+    text
 }
 
 /// Server-side apply as our manager, taking over fields that others had set: the manifest is the truth.

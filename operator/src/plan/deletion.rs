@@ -6,7 +6,7 @@ use super::{
         ClusterState, FINALIZER, LATER, SOON, ServiceState, TableObservation, TablePlan, TableStep,
         deletion_policy, is_read_only,
     },
-    table_changes::ServiceTable,
+    table_changes::{ServiceTable, TableChange},
 };
 
 /// ACK: `delete` or `retain`, on the object.
@@ -88,34 +88,36 @@ pub fn plan(observed: &TableObservation) -> TablePlan {
                 "table {name} is another table than the one that this object stood for; it is retained"
             ),
         )),
-        ServiceState::Present(table) => delete(name, table),
+        ServiceState::Present(table) => delete(observed, table),
     }
 }
 
-fn delete(name: &str, table: &ServiceTable) -> TablePlan {
-    if table.deletion_protection_enabled {
-        return recoverable(
-            "DeletionProtected",
-            format!(
-                "table {name} has deletion protection; switch it off, or annotate {POLICY_ANNOTATION}=retain"
-            ),
-        );
-    }
+fn delete(observed: &TableObservation, table: &ServiceTable) -> TablePlan {
+    let spec = &observed.table.spec;
+    let table_name = spec.table_name.clone();
     let health = Health::Progressing {
         available: false,
         reason: "Deleting",
-        message: format!("table {name} is being deleted"),
+        message: format!("table {table_name} is being deleted"),
     };
-    match table.status.as_str() {
-        "ACTIVE" => TablePlan::new(
-            TableStep::Delete {
-                table_name: name.to_owned(),
-            },
-            health,
-        )
-        .again(SOON),
-        _ => TablePlan::new(TableStep::Report, health).again(SOON),
+    if table.status != "ACTIVE" {
+        return TablePlan::new(TableStep::Report, health).again(SOON);
     }
+    if !table.deletion_protection_enabled {
+        return TablePlan::new(TableStep::Delete { table_name }, health).again(SOON);
+    }
+    // Switched off in the manifest, before or while the object is being deleted.
+    if spec.deletion_protection_enabled == Some(false) {
+        let change = TableChange::DeletionProtection(false);
+        return TablePlan::new(TableStep::Update { table_name, change }, health).again(SOON);
+    }
+    recoverable(
+        "DeletionProtected",
+        format!(
+            "table {table_name} has deletion protection; set deletionProtectionEnabled to false, \
+             or annotate {POLICY_ANNOTATION}=retain"
+        ),
+    )
 }
 
 fn release(event: EventDraft) -> TablePlan {
@@ -227,6 +229,25 @@ mod tests {
             },
             TableStep::Report,
             "DeletionProtected",
+        );
+    }
+
+    #[test]
+    fn deletion_protection_that_the_manifest_takes_away_is_taken_away() {
+        check(
+            |observed| {
+                observed.table.spec.deletion_protection_enabled = Some(false);
+                let table = ServiceTable {
+                    deletion_protection_enabled: true,
+                    ..orders_in_service()
+                };
+                observed.service = ServiceState::Present(Box::new(table));
+            },
+            TableStep::Update {
+                table_name: "orders".to_owned(),
+                change: TableChange::DeletionProtection(false),
+            },
+            "Deleting",
         );
     }
 

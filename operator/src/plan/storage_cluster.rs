@@ -8,6 +8,7 @@ use super::{
 };
 use crate::crd::{
     StorageCluster,
+    condition::{READY, find},
     storage_cluster::{StorageClusterStatus, UnwellNode},
 };
 
@@ -184,42 +185,39 @@ fn health(observed: &StorageObservation, rollout: &RolloutStep, unwell: &[Unwell
             message,
         };
     }
-    if !unwell.is_empty() {
-        let message = first(unwell);
-        return if bootstrapped_before && available {
-            Health::Recoverable {
-                available,
-                reason: "NodeNotReady",
-                message,
-            }
-        } else {
-            Health::Progressing {
-                available,
-                reason: "Starting",
-                message,
-            }
-        };
-    }
-    if leaderless > 0 {
-        let message = format!("{leaderless} replica groups have no leader");
-        return Health::Recoverable {
+    let behind = cluster.under_replicated_groups;
+    let (trouble, message) = if !unwell.is_empty() {
+        ("NodeNotReady", first(unwell))
+    } else if leaderless > 0 {
+        (
+            "NoLeader",
+            format!("{leaderless} replica groups have no leader"),
+        )
+    } else if behind > 0 {
+        (
+            "UnderReplicated",
+            format!("{behind} replica groups have a member behind"),
+        )
+    } else {
+        return Health::Synced;
+    };
+    match under_way(observed) {
+        Some(reason) => Health::Progressing {
             available,
-            reason: "NoLeader",
+            reason,
             message,
-        };
-    }
-    if cluster.under_replicated_groups > 0 {
-        let message = format!(
-            "{} replica groups have a member behind",
-            cluster.under_replicated_groups
-        );
-        return Health::Recoverable {
+        },
+        None if bootstrapped_before => Health::Recoverable {
             available,
-            reason: "UnderReplicated",
+            reason: trouble,
             message,
-        };
+        },
+        None => Health::Progressing {
+            available,
+            reason: "Starting",
+            message,
+        },
     }
-    Health::Synced
 }
 
 fn first(unwell: &[UnwellNode]) -> String {
@@ -236,6 +234,22 @@ fn first(unwell: &[UnwellNode]) -> String {
         String::new()
     };
     format!("{} is {}{why}{more}", node.name, node.state)
+}
+
+/// What was begun and has not come to its end: the last node of a rolling update, or of the first start, is still on its
+/// way, which is no trouble.
+fn under_way(observed: &StorageObservation) -> Option<&'static str> {
+    let conditions = observed
+        .object
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
+    let before = find(conditions.unwrap_or_default(), READY)?
+        .reason
+        .as_deref()?;
+    ["Starting", "RollingUpdate"]
+        .into_iter()
+        .find(|reason| *reason == before)
 }
 
 /// The nodes mint the identity; the operator mirrors it and says when it is another one.
@@ -425,6 +439,21 @@ pub(crate) mod tests {
             },
             "NodeNotReady",
         );
+    }
+
+    #[test]
+    fn the_last_node_of_a_rolling_update_is_no_trouble() {
+        let mut observed = observation(world());
+        known(&mut observed, "id");
+        observed.pods[2].is_ready = false;
+        assert_eq!(plan(&observed).health.words().0, "NodeNotReady");
+        let rolling = Health::Progressing {
+            available: true,
+            reason: "RollingUpdate",
+            message: String::new(),
+        };
+        observed.object.status.as_mut().unwrap().conditions = rolling.conditions();
+        assert_eq!(plan(&observed).health.words().0, "RollingUpdate");
     }
 
     #[test]
