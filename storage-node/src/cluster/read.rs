@@ -44,7 +44,7 @@ impl Cluster {
         loop {
             let partition = partition_for(&table, key)?;
             let engine_key = item_key(table.storage_id(), key);
-            if !consistent && self.groups.contains_key(&GroupId(partition.group_id)) {
+            if !consistent && self.is_readable(GroupId(partition.group_id)) {
                 let bytes = self.engine.get(Keyspace::Items, &engine_key);
                 return open(bytes.map_err(|problem| unreadable(&problem))?);
             }
@@ -59,6 +59,13 @@ impl Cluster {
                 Err(RouteError::Stale) => table = self.renewed(&table, deadline).await?,
             }
         }
+    }
+
+    /// Whether this node has a replica of `group` that may be read: not while it takes in a snapshot.
+    fn is_readable(&self, group: GroupId) -> bool {
+        self.groups
+            .get(&group)
+            .is_some_and(|local| local.handle.is_readable())
     }
 
     /// Reads many items of one table; the answer has one entry a key, in the order of `keys`.

@@ -116,7 +116,7 @@ impl Cluster {
         }
         let local = self.groups.get(&routed.group());
         if let Some(local) = local {
-            if routed.any_replica() && tried == 0 {
+            if routed.any_replica() && tried == 0 && local.handle.is_readable() {
                 return Some(self.node_id());
             }
             if let Some(leader) = local.handle.leader() {

@@ -16,7 +16,7 @@ use crate::replication::NodeId;
 /// How long a node may take to say how it is.
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 /// A follower this close to the leader has caught up: what is in flight, not what is missing.
-const CAUGHT_UP_ENTRIES_MAX: u64 = 16;
+const CAUGHT_UP_ENTRIES_MAX: u64 = 64;
 
 /// What keeps a node from serving.
 #[derive(Debug)]
@@ -172,6 +172,7 @@ impl Cluster {
             })
             .collect();
         let mut nodes = Vec::new();
+        let mut silent = Vec::new();
         for (founder, report) in founding.nodes.iter().zip(reports) {
             match report {
                 Some(report) => {
@@ -180,16 +181,27 @@ impl Cluster {
                         groups.insert(group.group_id, group);
                     }
                 }
-                None => nodes.push(NodeStatus {
-                    name: founder.name.clone(),
-                    node_id: founder.node_id,
-                    incarnation: 1,
-                    rack: founder.rack.clone(),
-                    state: NodeState::Unreachable,
-                    reason: Some("no answer".to_owned()),
-                    ..NodeStatus::default()
-                }),
+                None => {
+                    silent.push(founder.name.as_str());
+                    nodes.push(NodeStatus {
+                        name: founder.name.clone(),
+                        node_id: founder.node_id,
+                        incarnation: 1,
+                        rack: founder.rack.clone(),
+                        state: NodeState::Unreachable,
+                        reason: Some("no answer".to_owned()),
+                        ..NodeStatus::default()
+                    });
+                }
             }
+        }
+        // A leader knows how far a follower was when it last answered. One that answers nobody, or
+        // came back with an empty volume, has not caught up however short the log is.
+        for group in groups.values_mut() {
+            for voter in &mut group.voters {
+                voter.caught_up &= !silent.contains(&voter.name.as_str());
+            }
+            group.under_replicated |= group.voters.iter().any(|voter| !voter.caught_up);
         }
         let under_replicated = groups
             .values()
