@@ -24,6 +24,7 @@ use stator_kit::sigv4::{Verifier, VerifierOptions};
 use stator_kit::task::{TaskFailure, TaskOwner};
 use stator_kit::telemetry::LogFilterHandle;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use self::rpc_handler::NodeRpc;
 use self::volume::Volume;
@@ -123,6 +124,10 @@ pub struct Addresses {
 pub struct Node {
     addresses: Addresses,
     readiness: Readiness,
+    /// Cancelled when the node begins to stop.
+    stopping: CancellationToken,
+    /// Locked, and there, for as long as the node runs.
+    _volume: Arc<Volume>,
     cluster: Arc<OnceLock<Arc<Cluster>>>,
     rpc: Arc<NodeRpc>,
     /// Connections of clients: the first to drain.
@@ -163,7 +168,7 @@ impl Node {
                 Ok::<_, StartError>(store)
             })
             .transpose()?;
-        let volume = Volume::open(&options.data)?;
+        let volume = Arc::new(Volume::open(&options.data)?);
         let bootstrap = Bootstrap::open(bootstrap_options(&options, &volume))?;
         let transport::Ways {
             transport,
@@ -231,6 +236,8 @@ impl Node {
         let node = Self {
             addresses,
             readiness,
+            stopping: CancellationToken::new(),
+            _volume: Arc::clone(&volume),
             cluster,
             rpc,
             clients,
@@ -246,6 +253,7 @@ impl Node {
             transport,
             metrics,
             readiness: node.readiness.clone(),
+            stopping: node.stopping.clone(),
             cluster: Arc::clone(&node.cluster),
             rpc: Arc::clone(&node.rpc),
             tasks: node.inner.clone(),
@@ -294,6 +302,8 @@ impl Node {
     pub async fn shutdown(self) {
         let Self {
             readiness,
+            stopping,
+            _volume,
             cluster,
             rpc,
             clients,
@@ -302,6 +312,7 @@ impl Node {
             ops,
             ..
         } = self;
+        stopping.cancel();
         readiness.set_not_ready("shutting down".to_owned());
         if let Some(cluster) = cluster.get() {
             let moved = cluster.drain_leaders().await;
@@ -381,11 +392,12 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 struct Joining {
     options: NodeOptions,
     seams: Seams,
-    volume: Volume,
+    volume: Arc<Volume>,
     bootstrap: Arc<Bootstrap>,
     transport: Arc<dyn Transport>,
     metrics: ReplicationMetrics,
     readiness: Readiness,
+    stopping: CancellationToken,
     cluster: Arc<OnceLock<Arc<Cluster>>>,
     rpc: Arc<NodeRpc>,
     tasks: TaskOwner,
@@ -430,7 +442,14 @@ impl Joining {
         begin_groups(&identity, &replication, &cluster, &self.tasks).await?;
         cluster.start();
         let _first = self.cluster.set(Arc::clone(&cluster));
-        ready::watch(cluster, self.bootstrap, self.readiness, &self.tasks);
+        let Self {
+            bootstrap,
+            readiness,
+            stopping,
+            tasks,
+            ..
+        } = self;
+        ready::watch(cluster, bootstrap, readiness, stopping, &tasks);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use stator_kit::ops::Readiness;
 use stator_kit::task::TaskOwner;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::identity::{Bootstrap, Outcome};
@@ -37,14 +38,14 @@ pub(super) fn show_bootstrap(bootstrap: &Bootstrap, readiness: &Readiness, tasks
 }
 
 /// Follows the cluster: ready once the catalog is there and every group of this node has a leader;
-/// not ready when the store has failed, or leaders have been missing for long.
+/// not ready when the store has failed, leaders have been missing for long, or the node is `stopping`.
 pub(super) fn watch(
     cluster: Arc<Cluster>,
     bootstrap: Arc<Bootstrap>,
     readiness: Readiness,
+    stopping: CancellationToken,
     tasks: &TaskOwner,
 ) {
-    let token = tasks.token();
     tasks.spawn("readiness", async move {
         let mut recorded = false;
         let mut served_at: Option<Instant> = None;
@@ -69,9 +70,11 @@ pub(super) fn watch(
             }
             tokio::select! {
                 biased;
-                () = token.cancelled() => return,
+                () = stopping.cancelled() => break,
                 () = sleep(LOOK_EVERY) => {}
             }
         }
+        // Said here and not by whoever stops the node, so that the last word is this one.
+        readiness.set_not_ready("shutting down".to_owned());
     });
 }
