@@ -135,3 +135,6 @@ impl Installer {
         self.directory.sync()
     }
 }
+
+#[cfg(test)]
+mod tests;
