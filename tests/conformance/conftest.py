@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import time
+import urllib.request
 import uuid
 
 import boto3
@@ -37,27 +38,29 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_until_listening(port, process):
+def wait_until_ready(ops, process):
+    """Ready means able to serve, not merely started."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args} ended with {process.returncode}")
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
+            with urllib.request.urlopen(f"http://127.0.0.1:{ops}/readyz", timeout=1) as answer:
+                if answer.status == 200:
+                    return
         except OSError:
-            time.sleep(0.02)
-    raise RuntimeError(f"nothing listens on port {port}")
+            pass
+        time.sleep(0.02)
+    raise RuntimeError(f"{process.args} is not ready")
 
 
 class Running:
     """A program of ours with its log in a file; stopped with SIGTERM."""
 
-    def __init__(self, arguments, port, log):
-        self.port = port
+    def __init__(self, arguments, ops, log):
         with open(log, "wb") as output:
             self.process = subprocess.Popen(arguments, stdout=output, stderr=output)
-        wait_until_listening(port, self.process)
+        wait_until_ready(ops, self.process)
 
     def stop(self):
         self.process.terminate()
@@ -75,7 +78,7 @@ def node(tmp_path_factory):
             "--listen", f"127.0.0.1:{port}",
             "--ops-listen", f"127.0.0.1:{ops}",
         ],
-        port,
+        ops,
         folder / "log",
     )
     yield f"http://127.0.0.1:{port}"
@@ -95,7 +98,7 @@ def cache(node, tmp_path_factory):
             "--peer-listen", f"127.0.0.1:{peers}",
             "--ops-listen", f"127.0.0.1:{ops}",
         ],
-        port,
+        ops,
         folder / "log",
     )
     yield f"http://127.0.0.1:{port}"

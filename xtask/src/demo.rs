@@ -2,6 +2,7 @@
 
 mod kubernetes;
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
@@ -113,7 +114,7 @@ fn start(data: &std::path::Path, profile: &str) -> Result<Vec<OwnedChild>> {
             .arg("--data-dir")
             .arg(data.join("node")),
     )?];
-    wait_for(NODE, &mut children)?;
+    wait_until_ready(NODE_OPS, &mut children)?;
     children.push(OwnedChild::start(
         "dax-proxy",
         Command::new(program_path(profile, "dax-proxy"))
@@ -123,22 +124,38 @@ fn start(data: &std::path::Path, profile: &str) -> Result<Vec<OwnedChild>> {
             .arg("--data-dir")
             .arg(data.join("cache")),
     )?);
-    wait_for(CACHE, &mut children)?;
+    wait_until_ready(CACHE_OPS, &mut children)?;
     Ok(children)
 }
 
-fn wait_for(address: &str, children: &mut [OwnedChild]) -> Result<()> {
+/// Waits until the ops port says that the program can serve.
+fn wait_until_ready(ops: &str, children: &mut [OwnedChild]) -> Result<()> {
     let start = Instant::now();
-    while TcpStream::connect(address).is_err() {
+    while !is_ready(ops) {
         for child in children.iter_mut() {
             child.check_running()?;
         }
         if start.elapsed() > START_LIMIT {
-            bail!("nothing listens on {address} after {START_LIMIT:?}");
+            bail!("http://{ops}/readyz does not say ready after {START_LIMIT:?}");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+fn is_ready(ops: &str) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(ops)?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        write!(
+            stream,
+            "GET /readyz HTTP/1.1\r\nhost: {ops}\r\nconnection: close\r\n\r\n"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
 /// Applies the manifest with the operator's own planner and returns the table's name.
