@@ -191,9 +191,10 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            heartbeat_interval: Duration::from_millis(100),
-            election_timeout_min: Duration::from_millis(600),
-            election_timeout_max: Duration::from_millis(1200),
+            // A heartbeat that takes longer than its interval counts as lost, and a busy machine is not a dead one.
+            heartbeat_interval: Duration::from_millis(150),
+            election_timeout_min: Duration::from_millis(750),
+            election_timeout_max: Duration::from_millis(1400),
             persist_interval: Duration::from_secs(5),
             persist_entries: 20_000,
             kept_entries: 4096,

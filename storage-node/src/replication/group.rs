@@ -90,6 +90,10 @@ impl GroupHandle {
         self.inner.group
     }
 
+    pub(super) fn log(&self) -> &GroupLogStorage {
+        &self.inner.log
+    }
+
     pub(super) fn raft(&self) -> &Raft {
         &self.inner.raft
     }

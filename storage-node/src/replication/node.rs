@@ -291,6 +291,9 @@ impl Replication {
                 tracing::warn!(group = %group.config.id, %error, "a group did not stop well");
             }
         }
+        if let Some(group) = self.groups.values().next() {
+            group.handle.log().close().await;
+        }
         if let Err(error) = self.checkpoint.persist() {
             tracing::error!(%error, "the last persist of the engine failed");
         }

@@ -42,6 +42,12 @@ impl GroupLogStorage {
         self.writer.has_failed()
     }
 
+    /// Ends the writer of the whole log once everything before is durable. The log refuses all that comes after.
+    pub(in crate::replication) async fn close(&self) {
+        // A writer that has ended already is closed, too.
+        drop(self.submit_and_wait(Work::Close, |_, _| Ok(())).await);
+    }
+
     pub(super) fn read(&self, range: Range<u64>) -> io::Result<Vec<LogEntry>> {
         // The lock is held to look up, not to read from disk.
         let found = self.log.lock().find(range, &self.open)?;

@@ -308,6 +308,31 @@ fn the_log_is_not_purged_beyond_what_the_engine_has_persisted() {
 }
 
 #[test]
+fn a_closed_log_has_all_before_and_takes_nothing_after() {
+    run(async {
+        let directory = LossyDirectory::new();
+        let mut log = open(&directory).unwrap();
+        let (done, durable) = Types::oneshot();
+        let entries = [to_entry(entry(1, 0, 50)).unwrap()];
+        let appended = log
+            .group(GROUPS[0])
+            .append(entries, IOFlushed::signal(done))
+            .await;
+        appended.unwrap();
+        log.group(GROUPS[1]).close().await;
+        durable.await.unwrap().unwrap();
+        assert!(log.append(GROUPS[0], vec![entry(1, 1, 10)]).await.is_err());
+        // The writer has ended although handles are left, and a second closing returns.
+        log.group(GROUPS[0]).close().await;
+        directory.crash(Loss::All, &mut no_coins);
+        assert_eq!(
+            open(&directory).unwrap().entries(GROUPS[0]),
+            [entry(1, 0, 50)]
+        );
+    });
+}
+
+#[test]
 fn a_failed_sync_refuses_everything_until_restarted() {
     run(async {
         let directory = LossyDirectory::new();

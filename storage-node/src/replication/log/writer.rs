@@ -38,6 +38,8 @@ pub(super) enum Work {
     Vote(Vote),
     Truncate(Option<u64>),
     Purge(LogPosition),
+    /// Ends the writer once everything before it is durable.
+    Close,
 }
 
 /// The way to the writer. The writer ends when the last handle is gone.
@@ -112,12 +114,16 @@ impl Writer {
         self.rotate(0)
     }
 
-    /// Serves requests on a thread of its own until all handles are gone.
+    /// Serves requests on a thread of its own until it is closed or all handles are gone.
     pub(super) fn run_blocking(mut self) {
         while let Some(first) = self.requests.blocking_recv() {
             let batch = self.take_waiting(first);
+            let closes = closes(&batch);
             let written = self.write(&batch);
             self.sync_and_complete(batch, written);
+            if closes {
+                return;
+            }
         }
     }
 
@@ -126,9 +132,13 @@ impl Writer {
     pub(super) async fn run_simulated(mut self, sync_time: Duration) {
         while let Some(first) = self.requests.recv().await {
             let batch = self.take_waiting(first);
+            let closes = closes(&batch);
             let written = self.write(&batch);
             tokio::time::sleep(sync_time).await;
             self.sync_and_complete(batch, written);
+            if closes {
+                return;
+            }
         }
     }
 
@@ -169,6 +179,7 @@ impl Writer {
                     self.mark(&Record::Purge(group, *position));
                     purged = true;
                 }
+                Work::Close => {}
             }
         }
         let room = round_up_to_sector(self.encoder.len()) as u64;
@@ -264,11 +275,18 @@ impl Writer {
     }
 }
 
+/// Requests behind the closing one are dropped with the queue, and refused by that.
+fn closes(batch: &[Request]) -> bool {
+    batch
+        .iter()
+        .any(|request| matches!(request.work, Work::Close))
+}
+
 impl Request {
     fn size_bytes(&self) -> usize {
         match &self.work {
             Work::Append(entries) => entries.iter().map(|entry| entry.payload.size_bytes()).sum(),
-            Work::Vote(_) | Work::Truncate(_) | Work::Purge(_) => 64,
+            Work::Vote(_) | Work::Truncate(_) | Work::Purge(_) | Work::Close => 64,
         }
     }
 }
