@@ -7,7 +7,7 @@ use stator_tests::history::{self, Action, Failure, Recorded};
 use stator_tests::node_processes::NodeProcesses;
 use stator_tests::workload::{Options, Report, Workload};
 
-use super::{START_LIMIT, create_table, start};
+use super::{START_LIMIT, alone, create_table, start};
 
 /// The promise is 5 s; a loaded two-core machine that also runs the clients gets more before a test calls it broken.
 const RESUME_LIMIT: Duration = Duration::from_secs(20);
@@ -106,6 +106,7 @@ async fn judge(cluster: &NodeProcesses, table: &str, report: Report) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaders_are_killed_under_load_and_nothing_acknowledged_is_lost() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = start(folder.path(), 3).await;
     create_table(&cluster, "history").await;
@@ -124,6 +125,7 @@ async fn leaders_are_killed_under_load_and_nothing_acknowledged_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_leader_neither_stops_writes_nor_answers_stale_reads() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let cluster = start(folder.path(), 3).await;
     create_table(&cluster, "paused").await;
@@ -141,6 +143,7 @@ async fn a_paused_leader_neither_stops_writes_nor_answers_stale_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_nodes_are_killed_at_once_and_come_back_with_everything() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = start(folder.path(), 3).await;
     create_table(&cluster, "all").await;
@@ -160,6 +163,7 @@ async fn all_nodes_are_killed_at_once_and_come_back_with_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_node_survives_kills_with_everything() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = start(folder.path(), 1).await;
     create_table(&cluster, "single").await;
@@ -175,6 +179,7 @@ async fn a_single_node_survives_kills_with_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_node_hands_over_and_ends_cleanly() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = start(folder.path(), 3).await;
     create_table(&cluster, "drain").await;
@@ -191,6 +196,7 @@ async fn a_terminated_node_hands_over_and_ends_cleanly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checker_that_is_lied_to_says_so() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let cluster = start(folder.path(), 1).await;
     create_table(&cluster, "lie").await;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{START_LIMIT, create_table, start};
+use super::{START_LIMIT, alone, create_table, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_volume_does_not_vote_and_says_why() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = start(folder.path(), 3).await;
     create_table(&cluster, "kept").await;

@@ -22,6 +22,12 @@ use stator_tests::node_processes::NodeProcesses;
 /// Time for a cluster to bootstrap, elect its leaders and serve, on a loaded machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// A test with a cluster of its own has the machine to itself: side by side they only measure each other.
+async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static MACHINE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    MACHINE.lock().await
+}
+
 /// Starts `count` nodes on empty volumes and waits until all serve.
 async fn start(folder: &std::path::Path, count: usize) -> NodeProcesses {
     let cluster = NodeProcesses::start(folder, count).unwrap();
