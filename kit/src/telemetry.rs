@@ -16,7 +16,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt as fmt_layer, reload};
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryArgs {
     /// Which log lines are written, as `level` or `target=level,...`; changeable on the ops port.
-    #[arg(long, env = "STATOR_LOG_FILTER", default_value = "info,openraft=warn")]
+    #[arg(long, env = "STATOR_LOG_FILTER", default_value = "info,openraft=error")]
     pub log_filter: String,
 
     /// How a log line looks.
