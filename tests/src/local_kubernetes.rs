@@ -9,8 +9,8 @@
 //!   inside, each node in namespaces of its own below it. Ending the holder therefore ends every process,
 //!   container, mount, interface and packet filter rule of the cluster; the kernel sees to it.
 //! - No namespace has a default route, and none is connected to the machine's network: nothing can leave.
-//! - What namespaces do not hold (control groups, kernel settings that kubelet changes, mount points that it
-//!   expects, the state directory) is written down or found by name, and undone by `down`.
+//! - What namespaces do not hold (control groups, kernel settings that kubelet changes, the state directory) is
+//!   written down or found by name, and undone by `down`.
 //! - There is no database of process ids: processes are found by the script that they run, whose path is in the
 //!   state directory. A crashed run leaves nothing that the next `up` would not find.
 //!

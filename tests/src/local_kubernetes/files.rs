@@ -13,10 +13,6 @@ use super::programs::Programs;
 /// Marks a directory as ours, so that `down` never removes another's.
 const MARKER: &str = "made-by-stator-local-kubernetes";
 
-/// Directories that kubelet and the network plugins insist on; each node mounts its own there.
-/// Those that were missing on the machine are removed again.
-const MOUNT_POINTS: [&str; 2] = ["/var/lib/cni", "/var/lib/kubelet"];
-
 /// Paths below the state directory.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
@@ -31,6 +27,11 @@ impl Files {
         if text.contains([' ', '\'', '"', '\n', '\\', ',', ':']) {
             bail!(
                 "the state directory {text:?} has characters that shell scripts and mounts dislike"
+            );
+        }
+        if root.starts_with("/var/lib") || root.starts_with("/run") {
+            bail!(
+                "{text} would be hidden from the nodes, which have a /var/lib and a /run of their own"
             );
         }
         Ok(Self { root })
@@ -83,27 +84,10 @@ impl Files {
                 .with_context(|| directory.display().to_string())?;
         }
         write(&self.root.join(MARKER), "")?;
-        for directory in MOUNT_POINTS {
-            if !Path::new(directory).exists() {
-                write(&self.made(directory), directory)?;
-                fs::create_dir_all(directory).context(directory)?;
-            }
-        }
         Ok(())
     }
 
-    fn made(&self, directory: &str) -> PathBuf {
-        self.root
-            .join(format!("made{}", directory.replace('/', "-")))
-    }
-
     pub(super) fn remove(&self) -> Result<()> {
-        for directory in MOUNT_POINTS {
-            if self.made(directory).exists() && Path::new(directory).exists() {
-                // Only if it is empty: another program may have moved in.
-                fs::remove_dir(directory).context(directory)?;
-            }
-        }
         fs::remove_dir_all(&self.root).with_context(|| self.root.display().to_string())
     }
 

@@ -153,8 +153,12 @@ set -eu
 mount --make-rprivate /
 mount -t proc proc /proc
 mount -t tmpfs tmpfs /run
-mkdir -p /run/lock
+mkdir -p /run/lock /run/var-lib/upper /run/var-lib/work
 mount --bind {directory}/log /var/log
+# kubelet and the network plugins insist on directories in /var/lib. The machine's own is not a place for mount
+# points: who removes such a directory takes the mounts on it away from every namespace, another cluster's too.
+mount -t overlay overlay -o lowerdir=/var/lib,upperdir=/run/var-lib/upper,workdir=/run/var-lib/work /var/lib
+mkdir -p /var/lib/kubelet /var/lib/cni
 mount --bind {directory}/kubelet /var/lib/kubelet
 mount --bind {directory}/cni /var/lib/cni
 # Addresses handed out before a restart belong to containers that are gone.

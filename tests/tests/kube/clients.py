@@ -9,24 +9,24 @@ customer = "boto3"
 keys = [{"customerId": customer, "orderId": f"{number:03}"} for number in range(30)]
 
 for key in keys:
-    table.put_item(Item=key | {"total": int(key["orderId"]), "lines": [{"sku": "a", "count": 2}], "tags": {"x", "y"}})
+    table.put_item(Item=key | {"amount": int(key["orderId"]), "lines": [{"sku": "a", "count": 2}], "tags": {"x", "y"}})
 
 # Strong, then eventual twice: through the cache the last one is a hit.
 for consistent in (True, False, False):
     item = table.get_item(Key=keys[7], ConsistentRead=consistent)["Item"]
-    assert item["total"] == 7 and item["lines"][0]["count"] == 2 and item["tags"] == {"x", "y"}, item
+    assert item["amount"] == 7 and item["lines"][0]["count"] == 2 and item["tags"] == {"x", "y"}, item
 
 answer = table.update_item(
     Key=keys[7],
-    UpdateExpression="SET total = total + :five, #l[0].#c = :three REMOVE tags",
+    UpdateExpression="SET amount = amount + :five, #l[0].#c = :three REMOVE tags",
     ExpressionAttributeNames={"#l": "lines", "#c": "count"},
     ExpressionAttributeValues={":five": 5, ":three": 3},
     ReturnValues="ALL_NEW",
 )
-assert answer["Attributes"]["total"] == 12 and "tags" not in answer["Attributes"], answer
+assert answer["Attributes"]["amount"] == 12 and "tags" not in answer["Attributes"], answer
 for consistent in (False, True):
     item = table.get_item(Key=keys[7], ConsistentRead=consistent)["Item"]
-    assert item["total"] == 12 and item["lines"][0]["count"] == 3, item
+    assert item["amount"] == 12 and item["lines"][0]["count"] == 3, item
 
 try:
     table.put_item(Item=keys[7], ConditionExpression=Attr("customerId").not_exists())
@@ -61,7 +61,7 @@ while True:
 assert len(found) == len(keys), found
 
 old = table.delete_item(Key=keys[7], ReturnValues="ALL_OLD")["Attributes"]
-assert old["total"] == 12, old
+assert old["amount"] == 12, old
 for consistent in (False, True):
     assert "Item" not in table.get_item(Key=keys[7], ConsistentRead=consistent)
 with table.batch_writer() as batch:

@@ -64,16 +64,16 @@ fn command_line(endpoint: &Endpoint) {
             .args(["--table-name", "orders"]))
     };
     let key = r#"{"customerId": {"S": "cli"}, "orderId": {"S": "1"}}"#;
-    let item = r#"{"customerId": {"S": "cli"}, "orderId": {"S": "1"}, "total": {"N": "12.50"}}"#;
+    let item = r#"{"customerId": {"S": "cli"}, "orderId": {"S": "1"}, "amount": {"N": "12.50"}}"#;
     let values = r#"{":c": {"S": "cli"}}"#;
     aws(&["put-item", "--item", item]);
-    let total = ["--query", "Item.total.N", "--output", "text"];
+    let total = ["--query", "Item.amount.N", "--output", "text"];
     let read = [&["get-item", "--consistent-read", "--key", key][..], &total].concat();
     assert_eq!(aws(&read), "12.5");
     let one = r#"{":one": {"N": "1"}}"#;
     let set = [
         "--update-expression",
-        "ADD total :one",
+        "ADD amount :one",
         "--expression-attribute-values",
         one,
     ];

@@ -24,18 +24,24 @@ const LIMIT: Duration = Duration::from_secs(120);
 const WORKERS: u32 = 6;
 const SOME_WRITES: u64 = 100;
 
-const TABLE: &str = "
+/// A table of its own for each run: a history begins with no items.
+fn manifest(table: &str) -> String {
+    format!(
+        "
 apiVersion: stator.dev/v1alpha1
 kind: Table
-metadata: {name: history}
+metadata: {{name: {table}}}
 spec:
-  tableName: history
-  attributeDefinitions: [{attributeName: pk, attributeType: S}]
-  keySchema: [{attributeName: pk, keyType: HASH}]
+  tableName: {table}
+  attributeDefinitions: [{{attributeName: pk, attributeType: S}}]
+  keySchema: [{{attributeName: pk, keyType: HASH}}]
   billingMode: PAY_PER_REQUEST
-";
+"
+    )
+}
 
 struct Load {
+    table: String,
     endpoints: Vec<Endpoint>,
     workload: Workload,
 }
@@ -56,19 +62,21 @@ fn client(endpoint: &Endpoint) -> Client {
 
 impl Load {
     async fn start(seed: u64) -> Self {
-        kubectl::apply(TABLE);
-        kubectl::wait_condition("table/history", "Ready", LIMIT);
+        let table = format!("history-{seed}-{:08x}", rand::random::<u32>());
+        kubectl::apply(&manifest(&table));
+        kubectl::wait_condition(&format!("table/{table}"), "Ready", LIMIT);
         let endpoints: Vec<_> = pods()
             .iter()
             .map(|pod| endpoints::storage_pod(pod, 8000))
             .collect();
         let workload = Workload::start(&Options {
             endpoints: endpoints.iter().map(client).collect(),
-            table: "history".to_owned(),
+            table: table.clone(),
             workers: WORKERS,
             seed,
         });
         let load = Self {
+            table,
             endpoints,
             workload,
         };
@@ -114,7 +122,7 @@ impl Load {
         let clients: Vec<_> = self.endpoints.iter().map(client).collect();
         for (position, key) in keys.into_iter().enumerate() {
             let request =
-                json!({"TableName": "history", "Key": {"pk": {"S": key}}, "ConsistentRead": true});
+                json!({"TableName": self.table, "Key": {"pk": {"S": key}}, "ConsistentRead": true});
             let client = &clients[position % clients.len()];
             let answer = client
                 .call_until_ok("GetItem", &request, LIMIT)
@@ -136,7 +144,23 @@ impl Load {
              longest gap {longest_write_gap:?}",
             history.len(),
         );
-        history::check(&history).unwrap();
+        if let Err(failure) = history::check(&history) {
+            panic!("{failure}");
+        }
+        // The object alone would go and leave the table; the next run needs neither.
+        let annotation = "services.k8s.aws/deletion-policy=delete";
+        run(&mut kubectl(&[
+            "annotate",
+            "table",
+            &self.table,
+            annotation,
+        ]));
+        run(&mut kubectl(&[
+            "delete",
+            "table",
+            &self.table,
+            "--timeout=60s",
+        ]));
     }
 }
 

@@ -82,6 +82,7 @@ fn a_cluster_serves_survives_cuts_and_leaves_nothing_behind() {
 
     pods_keep_their_names_and_volumes(&cluster, folder.path());
     nothing_leads_out(&cluster);
+    another_cluster_comes_and_goes(folder.path());
     a_cut_node_is_missed_and_comes_back(&cluster);
     a_killed_node_comes_back_with_its_volumes(&cluster);
     a_volume_grows(&cluster);
@@ -162,6 +163,16 @@ fn nothing_leads_out(cluster: &Cluster) {
     assert_eq!(cluster.try_run("socat", &["-", "TCP:192.0.2.1:80"]), None);
     assert_eq!(cluster.try_run("getent", &["hosts", "example.com"]), None);
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// The end of one cluster once took mounts away from another: the parts of the test after this one need them.
+fn another_cluster_comes_and_goes(folder: &Path) {
+    let other = Cluster(LocalKubernetes::new(&folder.join("other")).unwrap());
+    let options = UpOptions {
+        provisioner_program: env!("CARGO_BIN_EXE_local-kubernetes").into(),
+    };
+    other.0.up(&options, &|_| ()).unwrap();
+    other.0.down().unwrap();
 }
 
 /// The answer about node-2's readiness.
