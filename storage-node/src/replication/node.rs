@@ -417,3 +417,6 @@ fn watch_group(
         }
     });
 }
+
+#[cfg(test)]
+mod tests;
