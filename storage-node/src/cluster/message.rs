@@ -322,3 +322,30 @@ pub enum Refusal {
         body: Bytes,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_another_node_sends_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _request = decode::<DataRequest>(&bytes);
+            let _answer = decode::<DataAnswer>(&bytes);
+            let current = [vec![MESSAGE_VERSION], bytes].concat();
+            let _request = decode::<DataRequest>(&current);
+            let _answer = decode::<DataAnswer>(&current);
+        }
+    }
+
+    #[test]
+    fn a_message_of_a_newer_version_is_refused_by_name() {
+        let mut bytes = encode(&DataRequest::NodeInfo).to_vec();
+        assert!(decode::<DataRequest>(&bytes).is_ok());
+        bytes[0] = MESSAGE_VERSION + 1;
+        let refused = decode::<DataRequest>(&bytes).unwrap_err().to_string();
+        assert_eq!(refused, "message has format version 2, newer than 1");
+    }
+}

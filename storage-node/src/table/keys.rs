@@ -63,12 +63,6 @@ pub fn hash_range(storage: StorageId, first: u64, last: u64) -> KeyRange {
     (Bound::Included(hash_prefix(storage, first)), upper)
 }
 
-/// The hash in an item key; `None` for bytes that are no item key.
-pub fn hash_of_key(key: &[u8]) -> Option<u64> {
-    let bytes = key.get(8..PREFIX_LEN)?;
-    Some(bytes.iter().fold(0, |acc, &b| acc << 8 | u64::from(b)))
-}
-
 /// The smallest key that is greater than every key beginning with `prefix`.
 pub fn after_prefix(mut prefix: Vec<u8>) -> Vec<u8> {
     while let Some(last) = prefix.pop() {
@@ -107,6 +101,96 @@ pub fn query_range(prefix: &[u8], sort: Option<&SortCondition>) -> KeyRange {
             stator_model::memcomparable::encode_prefix(value, &mut low);
             let high = after_prefix(low.clone());
             (Bound::Included(low), Bound::Excluded(high))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeBounds as _;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use stator_model::number::Number;
+
+    use super::*;
+
+    fn sort_values() -> impl Strategy<Value = Vec<AttributeValue>> {
+        let text = proptest::collection::vec("[a-c\u{0}\u{ff}]{0,4}", 3..12)
+            .prop_map(|all| all.into_iter().map(AttributeValue::S).collect());
+        let number = proptest::collection::vec(-20..20_i64, 3..12).prop_map(|all| {
+            all.into_iter()
+                .map(|n| AttributeValue::N(Number::from(n)))
+                .collect()
+        });
+        let bytes = proptest::collection::vec(
+            proptest::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255)], 0..4),
+            3..12,
+        )
+        .prop_map(|all| {
+            all.into_iter()
+                .map(|b| AttributeValue::B(Bytes::from(b)))
+                .collect()
+        });
+        prop_oneof![text, number, bytes]
+    }
+
+    fn conditions(a: &AttributeValue, b: &AttributeValue) -> Vec<SortCondition> {
+        let mut all = vec![
+            SortCondition::Eq(a.clone()),
+            SortCondition::Lt(a.clone()),
+            SortCondition::Le(a.clone()),
+            SortCondition::Gt(a.clone()),
+            SortCondition::Ge(a.clone()),
+            SortCondition::Between(a.clone(), b.clone()),
+        ];
+        if !matches!(a, AttributeValue::N(_)) {
+            all.push(SortCondition::BeginsWith(a.clone()));
+        }
+        all
+    }
+
+    proptest! {
+        /// What a range of engine keys holds is what the condition says, value by value, and nothing
+        /// of another partition key is ever in it.
+        #[test]
+        fn a_range_holds_exactly_what_its_condition_matches(values in sort_values()) {
+            let storage = StorageId(7);
+            let prefix = partition_key_prefix(storage, 9, &AttributeValue::S("pk".to_owned()));
+            let other = partition_key_prefix(storage, 9, &AttributeValue::S("pk2".to_owned()));
+            let key = |prefix: &[u8], value: &AttributeValue| {
+                let mut key = prefix.to_vec();
+                stator_model::memcomparable::encode(value, &mut key);
+                key
+            };
+            for condition in conditions(&values[0], &values[1]) {
+                let range = query_range(&prefix, Some(&condition));
+                for value in &values {
+                    let inside = range.contains(&key(&prefix, value));
+                    prop_assert_eq!(inside, condition.matches(value), "{:?} {:?}", condition, value);
+                    prop_assert!(!range.contains(&key(&other, value)));
+                }
+            }
+            let whole = query_range(&prefix, None);
+            for value in &values {
+                prop_assert!(whole.contains(&key(&prefix, value)));
+                prop_assert!(!whole.contains(&key(&other, value)));
+            }
+        }
+    }
+
+    #[test]
+    fn hash_ranges_meet_without_gap_and_stay_in_their_table() {
+        let storage = StorageId(7);
+        let low = hash_range(storage, 0, 99);
+        let high = hash_range(storage, 100, u64::MAX);
+        for hash in [0, 99, 100, u64::MAX] {
+            let key = [hash_prefix(storage, hash), vec![0xff; 40]].concat();
+            assert!(low.contains(&key) != high.contains(&key), "hash {hash}");
+        }
+        for neighbour in [StorageId(6), StorageId(8)] {
+            let key = hash_prefix(neighbour, u64::MAX);
+            assert!(!low.contains(&key) && !high.contains(&key));
         }
     }
 }
