@@ -218,3 +218,24 @@ async fn a_drained_node_leads_nothing_and_no_write_fails_meanwhile() {
         written
     );
 }
+
+/// The same program, path and signatures with a quorum of one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_is_a_cluster_too() {
+    let mut cluster = Cluster::start_of(1);
+    let client = Client::signed();
+    cluster.wait_ready(&client).await;
+    client.create_table(cluster.nodes[0].api, "orders").await;
+    let item = json!({"pk": {"S": "a"}});
+    let put = json!({"TableName": "orders", "Item": item});
+    client.call(cluster.nodes[0].api, "PutItem", put).await;
+    cluster.nodes[0].kill();
+    cluster.nodes[0].start();
+    cluster.wait_ready(&client).await;
+    let get = json!({"TableName": "orders", "Key": item, "ConsistentRead": true});
+    assert_eq!(
+        client.call(cluster.nodes[0].api, "GetItem", get).await["Item"],
+        item
+    );
+    cluster.wait_replicated(&client, 0).await;
+}
