@@ -20,6 +20,10 @@ use crate::history::{Action, Recorded};
 /// Operations on one key before the clients go on to the next: keeps the check of a key in milliseconds.
 const OPERATIONS_PER_KEY: u64 = 120;
 
+/// Unknown writes before the clients go on to the next keys. A write of unknown outcome may take effect at any later
+/// time, and each of them doubles what the checker has to try: a key with dozens, as an outage makes, is undecidable.
+const UNKNOWN_PER_TURN: u64 = 8;
+
 /// What to run.
 pub struct Options {
     /// A client for each endpoint; workers spread over them and go to the next one after an error.
@@ -54,6 +58,7 @@ pub struct Report {
 struct Shared {
     start: Instant,
     operations: AtomicU64,
+    unknown: AtomicU64,
     /// Values written are never repeated, so that a read tells which write it saw.
     next_value: AtomicI64,
     acknowledged_writes: AtomicU64,
@@ -81,6 +86,7 @@ impl Workload {
         let shared = Arc::new(Shared {
             start: Instant::now(),
             operations: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
             next_value: AtomicI64::new(1),
             acknowledged_writes: AtomicU64::new(0),
             last_acknowledged: AtomicI64::new(0),
@@ -164,7 +170,9 @@ impl Worker {
         while !self.stop.load(Ordering::Relaxed) {
             let count = self.shared.operations.fetch_add(1, Ordering::Relaxed);
             // Four keys at a time, each replaced after its share of the operations.
-            let key = format!("key-{}-{}", count / (4 * OPERATIONS_PER_KEY), count % 4);
+            let unknown = self.shared.unknown.load(Ordering::Relaxed);
+            let turn = count / (4 * OPERATIONS_PER_KEY) + unknown / UNKNOWN_PER_TURN;
+            let key = format!("key-{turn}-{}", count % 4);
             let action = self.choose();
             let Some(client) = self.endpoints.get(endpoint % self.endpoints.len()).cloned() else {
                 return recorded;
@@ -187,6 +195,9 @@ impl Worker {
                 }
                 if let Action::Read(seen) = action {
                     self.last_seen = seen;
+                }
+                if !known {
+                    self.shared.unknown.fetch_add(1, Ordering::Relaxed);
                 }
                 let answer = known.then_some(end);
                 recorded.push(Recorded {
