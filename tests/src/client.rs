@@ -44,9 +44,9 @@ pub enum Answer {
         /// The message.
         message: String,
     },
-    /// The connection could not be made.
+    /// The connection could not be made, or the node said 503: nothing was executed.
     NotSent,
-    /// 5xx, a broken connection or a deadline: the request may have taken effect.
+    /// 500, a broken connection or a deadline: the request may have taken effect.
     Unknown {
         /// What was seen.
         why: String,
@@ -282,6 +282,10 @@ fn classify(status: StatusCode, body: &[u8]) -> Answer {
         .unwrap_or_default()
         .to_owned();
     let message = text("message");
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // The node has no cluster yet: it has executed nothing.
+        return Answer::NotSent;
+    }
     if status.is_client_error() {
         return Answer::Refused {
             conditional: code == "ConditionalCheckFailedException",
