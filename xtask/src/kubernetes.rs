@@ -10,11 +10,11 @@ use crate::process::{self, cargo, program_path};
 
 /// System packages, and the programs of the local cluster: minutes on a cold cache, nothing afterwards.
 pub(crate) fn set_up() -> Result<()> {
+    // Of the whole workspace, as everywhere: a package alone has other features, and would be built twice.
     process::run(&mut cargo(&[
         "build",
+        "--workspace",
         "--locked",
-        "--package",
-        "stator-tests",
         "--bin",
         "local-kubernetes",
     ]))?;
@@ -52,9 +52,9 @@ fn suite(mut command: Command, name: &str) -> Command {
     command.current_dir(process::workspace_root());
     command.args([
         "test",
+        "--workspace",
         "--locked",
-        "--package",
-        "stator-tests",
+        "--offline",
         "--test",
         name,
     ]);
