@@ -190,7 +190,7 @@ mod tests {
         let args = Cli::parse_from(["program"]).telemetry;
         assert_eq!(
             (args.log_filter.as_str(), args.log_format),
-            ("info", LogFormat::Text)
+            ("info,openraft=error", LogFormat::Text)
         );
         let args = Cli::parse_from(["program", "--log-format", "json"]).telemetry;
         assert_eq!(args.log_format, LogFormat::Json);
