@@ -181,10 +181,11 @@ fn table_name(manifest: &std::path::Path) -> Result<String> {
         .context("the manifest names no table")
 }
 
-fn client_environment() -> [(&'static str, String); 4] {
+fn client_environment() -> [(&'static str, String); 5] {
     [
         ("AWS_ENDPOINT_URL", format!("http://{CACHE}")),
         ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
     ]

@@ -179,7 +179,7 @@ impl Cluster {
         let mut client = self.command("env");
         client
             .arg(format!("AWS_ENDPOINT_URL={endpoint}"))
-            .arg("AWS_REGION=us-east-1")
+            .args(["AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1"])
             .arg(format!("AWS_ACCESS_KEY_ID={key}"))
             .arg(format!("AWS_SECRET_ACCESS_KEY={secret}"))
             .arg(python.join("python"))
