@@ -10,14 +10,7 @@ use crate::process::{self, cargo, program_path};
 
 /// System packages, and the programs of the local cluster: minutes on a cold cache, nothing afterwards.
 pub(crate) fn set_up() -> Result<()> {
-    // Of the whole workspace, as everywhere: a package alone has other features, and would be built twice.
-    process::run(&mut cargo(&[
-        "build",
-        "--workspace",
-        "--locked",
-        "--bin",
-        "local-kubernetes",
-    ]))?;
+    process::build("dev")?;
     process::run(local().arg("setup"))
 }
 
