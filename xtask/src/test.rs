@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that decides whether a change may land.
+//! `cargo xtask test`: everything that decides whether a change may land, and the Kubernetes suites when named.
 
 use std::process::Command;
 use std::time::Instant;
@@ -29,7 +29,7 @@ enum Phase {
     Rust,
     /// boto3 against a storage node, directly and through the cache.
     Conformance,
-    /// The local cluster itself, then the end-to-end suite on it.
+    /// The local cluster itself, then the end-to-end suite on it; only when named.
     Kubernetes,
 }
 

@@ -105,7 +105,7 @@ fn command_line(endpoint: &Endpoint) {
 }
 
 #[test]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 fn stock_clients_use_the_table_through_the_database_service() {
     let _turn = turn();
     let endpoint = endpoints::service("dynamodb", 8000);
@@ -114,7 +114,7 @@ fn stock_clients_use_the_table_through_the_database_service() {
 }
 
 #[test]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 fn stock_clients_use_the_table_through_the_cache_service() {
     let _turn = turn();
     let endpoint = endpoints::service("dax", 8111);

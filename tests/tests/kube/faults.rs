@@ -192,7 +192,7 @@ fn machine() -> Machine {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 async fn the_pod_that_leads_is_killed_under_load() {
     let _turn = turn();
     let (machine, load) = (machine(), Load::start(1).await);
@@ -206,7 +206,7 @@ async fn the_pod_that_leads_is_killed_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 async fn a_kube_node_is_cut_off_under_load_and_healed() {
     let _turn = turn();
     let (machine, load) = (machine(), Load::start(2).await);
@@ -232,7 +232,7 @@ async fn a_kube_node_is_cut_off_under_load_and_healed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 async fn all_three_pods_are_killed_at_once_under_load() {
     let _turn = turn();
     let (machine, load) = (machine(), Load::start(3).await);
@@ -245,7 +245,7 @@ async fn all_three_pods_are_killed_at_once_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 async fn a_rolling_restart_fails_no_acknowledged_write() {
     let _turn = turn();
     let load = Load::start(4).await;

@@ -47,7 +47,7 @@ fn events(object: &str) -> String {
 }
 
 #[tokio::test]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 async fn a_deleted_table_object_keeps_the_data_says_so_and_is_adopted_again() {
     let _turn = turn();
     let endpoint = endpoints::service("dynamodb", 8000);
@@ -72,7 +72,7 @@ async fn a_deleted_table_object_keeps_the_data_says_so_and_is_adopted_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 async fn a_storage_cluster_object_that_is_made_again_finds_its_data() {
     let _turn = turn();
     let endpoint = endpoints::service("dynamodb", 8000);
@@ -105,7 +105,7 @@ async fn a_storage_cluster_object_that_is_made_again_finds_its_data() {
 }
 
 #[tokio::test]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 async fn an_unsigned_request_is_refused_by_both_services() {
     let _turn = turn();
     for (service, port) in [("dynamodb", 8000), ("dax", 8111)] {

@@ -66,7 +66,7 @@ fn writes() -> BTreeMap<String, u64> {
 }
 
 #[test]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 fn converged_objects_cause_no_writes() {
     let _turn = turn();
     // The last writes of a test before this one, such as a pod's status, may still come.

@@ -12,7 +12,7 @@ fn check(manifest: &str, named: &str) {
 }
 
 #[test]
-#[ignore = "needs a Kubernetes cluster; cargo xtask test runs it"]
+#[ignore = "needs a Kubernetes cluster; cargo xtask test --only setup,kubernetes runs it"]
 fn a_manifest_that_breaks_a_rule_is_refused_and_the_field_is_named() {
     let _turn = turn();
     let example = example();

@@ -63,7 +63,7 @@ impl Cluster {
 }
 
 #[test]
-#[ignore = "starts a Kubernetes cluster: takes root; cargo xtask test runs it"]
+#[ignore = "starts a Kubernetes cluster: takes root; cargo xtask test --only setup,kubernetes runs it"]
 fn a_cluster_serves_survives_cuts_and_leaves_nothing_behind() {
     let before = Residue::of_machine();
     let folder = tempfile::tempdir().unwrap();
@@ -224,7 +224,7 @@ fn a_volume_grows(cluster: &Cluster) {
 }
 
 #[test]
-#[ignore = "takes root; cargo xtask test runs it"]
+#[ignore = "takes root; cargo xtask test --only setup,kubernetes runs it"]
 fn a_directory_of_another_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("mine"), "x").unwrap();
