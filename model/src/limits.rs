@@ -49,3 +49,31 @@ pub const LIST_TABLES_PAGE_MAX: usize = 100;
 pub const TABLES_PER_ACCOUNT_MAX: usize = 2_500;
 /// Read or write units that one table may be provisioned with, by default.
 pub const PROVISIONED_UNITS_MAX: i64 = 40_000;
+/// Read or write units that all provisioned tables of one account may have, by default.
+pub const ACCOUNT_PROVISIONED_UNITS_MAX: i64 = 80_000;
+/// Read units a second that one partition serves at most.
+pub const PARTITION_READ_UNITS_MAX: u32 = 3_000;
+/// Write units a second that one partition serves at most.
+pub const PARTITION_WRITE_UNITS_MAX: u32 = 1_000;
+/// Read units a second that a new on-demand table serves.
+pub const ON_DEMAND_READ_UNITS_INITIAL: i64 = 12_000;
+/// Write units a second that a new on-demand table serves.
+pub const ON_DEMAND_WRITE_UNITS_INITIAL: i64 = 4_000;
+/// Local secondary indexes of one table.
+pub const LOCAL_INDEXES_MAX: usize = 5;
+/// Global secondary indexes of one table, by default.
+pub const GLOBAL_INDEXES_MAX: usize = 20;
+/// HASH attributes of a global index, and RANGE attributes of one.
+pub const INDEX_KEY_ATTRIBUTES_MAX: usize = 4;
+/// `NonKeyAttributes` of one index.
+pub const NON_KEY_ATTRIBUTES_MAX: usize = 20;
+/// `NonKeyAttributes` summed over all indexes of a table.
+pub const NON_KEY_ATTRIBUTES_TOTAL_MAX: usize = 100;
+/// Tags of one table.
+pub const TAGS_MAX: usize = 50;
+/// Longest key of a tag.
+pub const TAG_KEY_LENGTH_MAX: usize = 128;
+/// Longest value of a tag.
+pub const TAG_VALUE_LENGTH_MAX: usize = 256;
+/// Largest resource policy, white space included.
+pub const RESOURCE_POLICY_BYTES_MAX: usize = 20 * 1024;

@@ -10,29 +10,48 @@
 mod batch_get_item;
 mod batch_write_item;
 mod constraints;
+mod continuous_backups;
+mod contributor_insights;
 mod control_wire;
 mod create_table;
 mod data_wire;
 mod delete_item;
 mod delete_table;
+mod describe_limits;
 mod describe_table;
 mod expressions;
 mod get_item;
+mod index_rules;
 mod list_tables;
 mod name;
 mod parameters;
 mod put_item;
 mod query;
+mod resource_arn;
+mod resource_policy;
 mod scan;
+mod tag_rules;
+mod tags;
+mod time_to_live;
 mod update_item;
 mod update_table;
 mod write_response;
 
 pub use batch_get_item::{BatchGetItemRequest, BatchGetItemResponse, KeysAndAttributes};
 pub use batch_write_item::{BatchWriteItemRequest, BatchWriteItemResponse, WriteRequest};
+pub use continuous_backups::{
+    ContinuousBackupsResponse, DescribeContinuousBackupsRequest, PointInTimeRecovery,
+    RECOVERY_PERIOD_DAYS_MAX, UpdateContinuousBackupsRequest, backup_table_not_found,
+};
+pub use contributor_insights::{
+    ContributorInsights, ContributorInsightsMode, ContributorInsightsStatus,
+    DescribeContributorInsightsRequest, ListContributorInsightsRequest,
+    ListContributorInsightsResponse, UpdateContributorInsightsRequest,
+};
 pub use create_table::{CreateTableRequest, CreateTableResponse};
 pub use delete_item::{DeleteItemRequest, DeleteItemResponse};
 pub use delete_table::{DeleteTableRequest, DeleteTableResponse};
+pub use describe_limits::{DescribeEndpointsResponse, DescribeLimitsResponse, parse_no_members};
 pub use describe_table::{DescribeTableRequest, DescribeTableResponse};
 pub use get_item::{GetItemRequest, GetItemResponse};
 pub use list_tables::{ListTablesRequest, ListTablesResponse};
@@ -43,9 +62,22 @@ pub use parameters::{
 };
 pub use put_item::{PutItemRequest, PutItemResponse};
 pub use query::{QueryRequest, QueryResponse};
+pub use resource_arn::TableArn;
+pub use resource_policy::{
+    NO_POLICY, PutResourcePolicyRequest, ResourcePolicyRequest, ResourcePolicyResponse,
+    policy_not_found,
+};
 pub use scan::{ScanRequest, ScanResponse};
+pub use tag_rules::merge_tags;
+pub use tags::{
+    ListTagsOfResourceRequest, ListTagsOfResourceResponse, TagResourceRequest, UntagResourceRequest,
+};
+pub use time_to_live::{
+    DescribeTimeToLiveRequest, DescribeTimeToLiveResponse, TimeToLiveDescription,
+    TimeToLiveSpecification, TimeToLiveStatus, UpdateTimeToLiveRequest, UpdateTimeToLiveResponse,
+};
 pub use update_item::{UpdateItemRequest, UpdateItemResponse};
-pub use update_table::{UpdateTableRequest, UpdateTableResponse};
+pub use update_table::{UpdateTableRequest, UpdateTableResponse, one_online_index_at_a_time};
 
 #[cfg(test)]
 mod tests;

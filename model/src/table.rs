@@ -8,7 +8,25 @@ use serde::{Deserialize, Serialize};
 use crate::key::{KeySchema, ScalarType};
 use crate::limits;
 
-/// What a table is, apart from its data. Names only what this version can do.
+mod description;
+mod index;
+mod settings;
+
+pub(crate) use description::warm_units;
+pub use description::{
+    BillingModeSummary, GlobalSecondaryIndexDescription, IndexFacts,
+    IndexWarmThroughputDescription, LocalSecondaryIndexDescription, OnDemandThroughputDescription,
+    ProvisionedThroughputDescription, SseDescription, TableClassSummary, TableDescription,
+    TableFacts, TableWarmThroughputDescription, index_arn,
+};
+pub use index::{
+    GlobalSecondaryIndex, GlobalSecondaryIndexUpdate, IndexCapacityUpdate, IndexKeySchema,
+    IndexName, IndexStatus, LocalSecondaryIndex, NewGlobalSecondaryIndex, NewLocalSecondaryIndex,
+    Projection, ProjectionType,
+};
+pub use settings::{SseSpecification, StreamSpecification, StreamViewType, Tag, WarmThroughput};
+
+/// What a table is, apart from its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSettings {
     /// The name, unique in the cluster.
@@ -23,6 +41,16 @@ pub struct TableSettings {
     pub provisioned_throughput: Option<ProvisionedThroughput>,
     /// Upper limits, for [`BillingMode::PayPerRequest`].
     pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What the table shall serve at once, as far as it was asked for.
+    pub warm_throughput: Option<WarmThroughput>,
+    /// Local indexes, in the order of the request.
+    pub local_secondary_indexes: Vec<LocalSecondaryIndex>,
+    /// Global indexes, in the order of the requests that made them.
+    pub global_secondary_indexes: Vec<GlobalSecondaryIndex>,
+    /// What the stream records; `None` while there is no stream.
+    pub stream_view_type: Option<StreamViewType>,
+    /// Encryption under a key of KMS, if it was asked for.
+    pub sse_specification: Option<SseSpecification>,
     /// The storage class.
     pub table_class: TableClass,
     /// Whether DeleteTable is refused.
@@ -58,6 +86,23 @@ pub enum KeyType {
     /// Sort key.
     #[serde(rename = "RANGE")]
     Range,
+}
+
+impl KeyType {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyType::Hash => "HASH",
+            KeyType::Range => "RANGE",
+        }
+    }
+
+    /// The role of that name.
+    pub fn from_name(name: &str) -> Option<KeyType> {
+        [KeyType::Hash, KeyType::Range]
+            .into_iter()
+            .find(|key_type| key_type.as_str() == name)
+    }
 }
 
 /// How a table's capacity is paid for.
@@ -120,180 +165,19 @@ pub struct ProvisionedThroughput {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnDemandThroughput {
     /// Most read units a second.
-    #[serde(rename = "MaxReadRequestUnits", default)]
+    #[serde(
+        rename = "MaxReadRequestUnits",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_read_request_units: Option<i64>,
     /// Most write units a second.
-    #[serde(rename = "MaxWriteRequestUnits", default)]
+    #[serde(
+        rename = "MaxWriteRequestUnits",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_write_request_units: Option<i64>,
-}
-
-/// What DescribeTable and the control operations tell about a table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct TableDescription {
-    /// The types of the key attributes; DeleteTable's answer has none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attribute_definitions: Vec<AttributeDefinition>,
-    /// The name.
-    pub table_name: String,
-    /// The primary key; DeleteTable's answer has none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub key_schema: Vec<KeySchemaElement>,
-    /// Where the table is in its life.
-    pub table_status: TableStatus,
-    /// When it was made: seconds since 1970 with a fraction.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub creation_date_time: Option<f64>,
-    /// Always there; zeros for an on-demand table.
-    pub provisioned_throughput: ProvisionedThroughputDescription,
-    /// Bytes of all items; may lag.
-    #[serde(default)]
-    pub table_size_bytes: u64,
-    /// Number of items; may lag.
-    #[serde(default)]
-    pub item_count: u64,
-    /// `arn:aws:dynamodb:<region>:<account>:table/<name>`.
-    pub table_arn: String,
-    /// A UUID; another table of the same name has another one.
-    #[serde(default)]
-    pub table_id: String,
-    /// Only if the table is, or ever was, on-demand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub billing_mode_summary: Option<BillingModeSummary>,
-    /// Only if a table class was ever set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub table_class_summary: Option<TableClassSummary>,
-    /// Whether DeleteTable is refused.
-    #[serde(default)]
-    pub deletion_protection_enabled: bool,
-    /// Upper limits of an on-demand table.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_demand_throughput: Option<OnDemandThroughputDescription>,
-}
-
-/// Provisioned units as described.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct ProvisionedThroughputDescription {
-    /// When the units were last raised: seconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_increase_date_time: Option<f64>,
-    /// When they were last lowered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_decrease_date_time: Option<f64>,
-    /// How often they were lowered since midnight UTC.
-    pub number_of_decreases_today: i64,
-    /// Read units a second.
-    pub read_capacity_units: i64,
-    /// Write units a second.
-    pub write_capacity_units: i64,
-}
-
-/// The billing mode as described.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct BillingModeSummary {
-    /// The mode.
-    pub billing_mode: BillingMode,
-    /// When the table last became on-demand: seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_update_to_pay_per_request_date_time: Option<f64>,
-}
-
-/// The table class as described.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct TableClassSummary {
-    /// The class.
-    pub table_class: TableClass,
-    /// When it last changed: seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_update_date_time: Option<f64>,
-}
-
-/// The upper limits as described; absent members do not limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct OnDemandThroughputDescription {
-    /// Most read units a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_read_request_units: Option<i64>,
-    /// Most write units a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_write_request_units: Option<i64>,
-}
-
-impl From<OnDemandThroughput> for OnDemandThroughputDescription {
-    fn from(limits: OnDemandThroughput) -> OnDemandThroughputDescription {
-        OnDemandThroughputDescription {
-            max_read_request_units: limits.max_read_request_units,
-            max_write_request_units: limits.max_write_request_units,
-        }
-    }
-}
-
-/// What a description holds beside the settings.
-#[derive(Clone, Debug)]
-pub struct TableFacts {
-    /// Where the table is in its life.
-    pub table_status: TableStatus,
-    /// When it was made: seconds since 1970.
-    pub creation_date_time: f64,
-    /// A UUID.
-    pub table_id: String,
-    /// See [`table_arn`].
-    pub table_arn: String,
-    /// Bytes of all items.
-    pub table_size_bytes: u64,
-    /// Number of items.
-    pub item_count: u64,
-}
-
-impl TableSettings {
-    /// The description that the API answers.
-    pub fn describe(&self, facts: TableFacts) -> TableDescription {
-        let units = self.provisioned_throughput;
-        let on_demand = self.billing_mode == BillingMode::PayPerRequest;
-        TableDescription {
-            attribute_definitions: self.attribute_definitions.clone(),
-            table_name: self.table_name.clone(),
-            key_schema: self.key_schema.elements(),
-            table_status: facts.table_status,
-            creation_date_time: Some(facts.creation_date_time),
-            provisioned_throughput: ProvisionedThroughputDescription {
-                read_capacity_units: units.map_or(0, |units| units.read_capacity_units),
-                write_capacity_units: units.map_or(0, |units| units.write_capacity_units),
-                ..ProvisionedThroughputDescription::default()
-            },
-            table_size_bytes: facts.table_size_bytes,
-            item_count: facts.item_count,
-            table_arn: facts.table_arn,
-            table_id: facts.table_id,
-            billing_mode_summary: on_demand.then_some(BillingModeSummary {
-                billing_mode: self.billing_mode,
-                last_update_to_pay_per_request_date_time: Some(facts.creation_date_time),
-            }),
-            table_class_summary: (self.table_class != TableClass::Standard).then_some(
-                TableClassSummary {
-                    table_class: self.table_class,
-                    last_update_date_time: None,
-                },
-            ),
-            deletion_protection_enabled: self.deletion_protection_enabled,
-            on_demand_throughput: self.on_demand_throughput.map(Into::into),
-        }
-    }
-}
-
-impl TableDescription {
-    /// The shortened description that DeleteTable answers.
-    #[must_use]
-    pub fn for_delete(mut self) -> TableDescription {
-        self.table_status = TableStatus::Deleting;
-        self.attribute_definitions = Vec::new();
-        self.key_schema = Vec::new();
-        self
-    }
 }
 
 impl KeySchema {
@@ -344,6 +228,48 @@ impl TableClass {
         [TableClass::Standard, TableClass::StandardInfrequentAccess]
             .into_iter()
             .find(|class| class.as_str() == name)
+    }
+}
+
+impl TableSettings {
+    /// Settings of an on-demand table with that key and nothing else asked for.
+    pub fn on_demand(table_name: impl Into<String>, key_schema: KeySchema) -> TableSettings {
+        let attribute_definitions = key_schema
+            .attributes()
+            .map(|attribute| AttributeDefinition {
+                attribute_name: attribute.name.clone(),
+                attribute_type: attribute.scalar_type,
+            })
+            .collect();
+        TableSettings {
+            table_name: table_name.into(),
+            key_schema,
+            attribute_definitions,
+            billing_mode: BillingMode::PayPerRequest,
+            provisioned_throughput: None,
+            on_demand_throughput: None,
+            warm_throughput: None,
+            local_secondary_indexes: Vec::new(),
+            global_secondary_indexes: Vec::new(),
+            stream_view_type: None,
+            sse_specification: None,
+            table_class: TableClass::Standard,
+            deletion_protection_enabled: false,
+        }
+    }
+
+    /// The names of all key attributes, of the table and of its indexes.
+    pub fn key_attribute_names(&self) -> impl Iterator<Item = &str> {
+        let local = self.local_secondary_indexes.iter();
+        let global = self.global_secondary_indexes.iter();
+        let of_indexes = local
+            .map(|index| &index.key_schema)
+            .chain(global.map(|index| &index.key_schema))
+            .flat_map(IndexKeySchema::attributes);
+        self.key_schema
+            .attributes()
+            .chain(of_indexes)
+            .map(|attribute| attribute.name.as_str())
     }
 }
 

@@ -4,14 +4,25 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::json::read::{Context, read_document};
-use crate::key::{KeyAttribute, KeySchema, ScalarType};
+use crate::key::{KeyAttribute, KeySchema};
 use crate::limits;
 use crate::operations::constraints::{self, Constraints};
-use crate::operations::control_wire::{CommonSettings, ControlWire, KeySchemaElementWire};
+use crate::operations::control_wire::{
+    CommonSettings, ControlWire, IndexShape, check_bounds, constrain_definitions,
+    constrain_key_schema, definitions,
+};
 use crate::operations::describe_table::{description_body, parse_description};
+use crate::operations::index_rules::{
+    check_index_billing, check_indexes_together, check_simple_key, global_index, names,
+    new_global_index, on_demand_needs_pay_per_request, projection, resolve_key,
+};
+use crate::operations::resource_policy::check_policy;
+use crate::operations::tag_rules::check_tags;
 use crate::table::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, OnDemandThroughput,
-    ProvisionedThroughput, TableClass, TableDescription, TableSettings, table_name_of,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, LocalSecondaryIndex,
+    NewGlobalSecondaryIndex, NewLocalSecondaryIndex, OnDemandThroughput, ProvisionedThroughput,
+    SseSpecification, StreamSpecification, StreamViewType, TableClass, TableDescription,
+    TableSettings, Tag, WarmThroughput, table_name_of, warm_units,
 };
 
 /// A CreateTable request: the settings of the table to make.
@@ -19,6 +30,10 @@ use crate::table::{
 pub struct CreateTableRequest {
     /// What the table shall be.
     pub settings: TableSettings,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// Its resource policy, JSON.
+    pub resource_policy: Option<String>,
 }
 
 /// A CreateTable answer.
@@ -26,6 +41,16 @@ pub struct CreateTableRequest {
 pub struct CreateTableResponse {
     /// The table, being created.
     pub table_description: TableDescription,
+}
+
+impl From<TableSettings> for CreateTableRequest {
+    fn from(settings: TableSettings) -> CreateTableRequest {
+        CreateTableRequest {
+            settings,
+            tags: Vec::new(),
+            resource_policy: None,
+        }
+    }
 }
 
 impl CreateTableRequest {
@@ -38,36 +63,45 @@ impl CreateTableRequest {
         let mut wire = ControlWire::default();
         read_document(body, &Context::default(), &mut wire)?;
         let table_name = check_table_name(wire.table_name.take())?;
-        let mut constraints = Constraints::default();
-        let key_types = constrain_keys(&wire, &mut constraints);
-        let common = wire.common(&mut constraints, 1);
-        constraints.finish()?;
+        let Checked {
+            common,
+            definitions,
+            key,
+            local,
+            global,
+        } = constrain(&wire)?;
         let billing_mode = check_billing(&common)?;
-        common.check_bounds()?;
-        let attribute_definitions = definitions(&wire);
-        let key_schema = key_schema(
-            wire.key_schema.as_deref().unwrap_or_default(),
-            &key_types,
-            &attribute_definitions,
-        )?;
-        wire.check_supported()?;
-        if attribute_definitions.len() != key_schema.attributes().count() {
-            return Err(ApiError::invalid_parameter(
-                "Number of attributes in KeySchema does not exactly match number of attributes \
-                 defined in AttributeDefinitions",
-            ));
+        check_bounds(common.provisioned_throughput, None)?;
+        let key_schema = key_schema(&key, &definitions)?;
+        let local_secondary_indexes = local_indexes(local, &key_schema, &definitions)?;
+        let global_secondary_indexes = global_indexes(global, billing_mode, &definitions)?;
+        let settings = TableSettings {
+            table_name,
+            key_schema,
+            attribute_definitions: definitions,
+            billing_mode,
+            provisioned_throughput: common.provisioned_throughput,
+            on_demand_throughput: common.on_demand_throughput,
+            warm_throughput: common.warm_throughput,
+            local_secondary_indexes,
+            global_secondary_indexes,
+            stream_view_type: check_stream(common.stream_specification)?,
+            sse_specification: common.sse_specification.filter(|sse| sse.enabled),
+            table_class: common.table_class.unwrap_or_default(),
+            deletion_protection_enabled: wire.deletion_protection_enabled.unwrap_or_default(),
+        };
+        check_indexes_together(&settings)?;
+        check_definitions_used(&settings)?;
+        check_warm(&settings)?;
+        check_tags(&common.tags)?;
+        if let Some(policy) = &wire.resource_policy {
+            check_policy(policy)?;
         }
+        wire.check_supported()?;
         Ok(CreateTableRequest {
-            settings: TableSettings {
-                table_name,
-                key_schema,
-                attribute_definitions,
-                billing_mode,
-                provisioned_throughput: common.provisioned_throughput,
-                on_demand_throughput: common.on_demand_throughput,
-                table_class: common.table_class.unwrap_or_default(),
-                deletion_protection_enabled: wire.deletion_protection_enabled.unwrap_or_default(),
-            },
+            settings,
+            tags: common.tags,
+            resource_policy: wire.resource_policy,
         })
     }
 
@@ -79,24 +113,53 @@ impl CreateTableRequest {
             table_name: &'a str,
             attribute_definitions: &'a [AttributeDefinition],
             key_schema: Vec<KeySchemaElement>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            local_secondary_indexes: Vec<NewLocalSecondaryIndex>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            global_secondary_indexes: Vec<NewGlobalSecondaryIndex>,
             billing_mode: BillingMode,
             #[serde(skip_serializing_if = "Option::is_none")]
             provisioned_throughput: Option<ProvisionedThroughput>,
             #[serde(skip_serializing_if = "Option::is_none")]
             on_demand_throughput: Option<OnDemandThroughput>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            warm_throughput: Option<WarmThroughput>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            stream_specification: Option<StreamSpecification>,
+            #[serde(rename = "SSESpecification", skip_serializing_if = "Option::is_none")]
+            sse_specification: Option<&'a SseSpecification>,
+            #[serde(skip_serializing_if = "<[Tag]>::is_empty")]
+            tags: &'a [Tag],
             table_class: TableClass,
             deletion_protection_enabled: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            resource_policy: Option<&'a str>,
         }
         let settings = &self.settings;
         let body = Body {
             table_name: &settings.table_name,
             attribute_definitions: &settings.attribute_definitions,
             key_schema: settings.key_schema.elements(),
+            local_secondary_indexes: settings
+                .local_secondary_indexes
+                .iter()
+                .map(NewLocalSecondaryIndex::from)
+                .collect(),
+            global_secondary_indexes: settings
+                .global_secondary_indexes
+                .iter()
+                .map(NewGlobalSecondaryIndex::from)
+                .collect(),
             billing_mode: settings.billing_mode,
             provisioned_throughput: settings.provisioned_throughput,
             on_demand_throughput: settings.on_demand_throughput,
+            warm_throughput: settings.warm_throughput,
+            stream_specification: settings.stream_view_type.map(StreamSpecification::enabled),
+            sse_specification: settings.sse_specification.as_ref(),
+            tags: &self.tags,
             table_class: settings.table_class,
             deletion_protection_enabled: settings.deletion_protection_enabled,
+            resource_policy: self.resource_policy.as_deref(),
         };
         // Strings, numbers and flags cannot fail to serialize.
         serde_json::to_vec(&body).unwrap_or_default()
@@ -139,35 +202,51 @@ fn check_table_name(value: Option<String>) -> Result<String, ApiError> {
     Ok(name)
 }
 
-/// Gathers the model's constraints on definitions and key; answers the key's types by position.
-fn constrain_keys(wire: &ControlWire, constraints: &mut Constraints) -> Vec<Option<KeyType>> {
-    constraints.require("attributeDefinitions", wire.attribute_definitions.as_ref());
-    for (at, definition) in wire.attribute_definitions.iter().flatten().enumerate() {
-        definition.constrain(at + 1, constraints);
-    }
-    let Some(elements) = &wire.key_schema else {
-        constraints.add_null("keySchema");
-        return Vec::new();
-    };
-    if elements.is_empty() {
-        constraints.add("keySchema", "[]", "have length greater than or equal to 1");
-    } else if elements.len() > 2 {
-        let shown: Vec<String> = elements.iter().map(show_element).collect();
-        let shown = format!("[{}]", shown.join(", "));
-        constraints.add("keySchema", shown, "have length less than or equal to 2");
-    }
-    let elements = elements.iter().enumerate();
-    elements
-        .map(|(at, element)| element.constrain(at + 1, constraints))
-        .collect()
+/// The members of a request that are legal each for itself.
+struct Checked {
+    common: CommonSettings,
+    definitions: Vec<AttributeDefinition>,
+    key: Vec<KeySchemaElement>,
+    /// `None` if the member is absent, which an empty list is not.
+    local: Option<Vec<IndexShape>>,
+    global: Option<Vec<IndexShape>>,
 }
 
-fn show_element(element: &KeySchemaElementWire) -> String {
-    format!(
-        "KeySchemaElement(attributeName={}, keyType={})",
-        element.attribute_name.as_deref().unwrap_or("null"),
-        element.key_type.as_deref().unwrap_or("null")
-    )
+/// The model's constraints, gathered.
+fn constrain(wire: &ControlWire) -> Result<Checked, ApiError> {
+    let mut constraints = Constraints::default();
+    constraints.require("attributeDefinitions", wire.attribute_definitions.as_ref());
+    let given = wire.attribute_definitions.as_deref().unwrap_or_default();
+    constrain_definitions(given, &mut constraints);
+    let key = constrain_key_schema("keySchema", wire.key_schema.as_deref(), 2, &mut constraints);
+    let common = wire.common(&mut constraints, 1);
+    let local = wire.local_secondary_indexes.as_ref().map(|indexes| {
+        let indexes = indexes.iter().enumerate();
+        indexes
+            .map(|(at, index)| {
+                let path = format!("localSecondaryIndexes.{}.member", at + 1);
+                index.constrain(&path, 2, &mut constraints)
+            })
+            .collect()
+    });
+    let global = wire.global_secondary_indexes.as_ref().map(|indexes| {
+        let indexes = indexes.iter().enumerate();
+        indexes
+            .map(|(at, index)| {
+                let path = format!("globalSecondaryIndexes.{}.member", at + 1);
+                let key_length_max = 2 * limits::INDEX_KEY_ATTRIBUTES_MAX;
+                index.constrain(&path, key_length_max, &mut constraints)
+            })
+            .collect()
+    });
+    constraints.finish()?;
+    Ok(Checked {
+        common,
+        definitions: definitions(given),
+        key,
+        local,
+        global,
+    })
 }
 
 /// Billing mode against throughput.
@@ -189,39 +268,17 @@ fn check_billing(common: &CommonSettings) -> Result<BillingMode, ApiError> {
     }
 }
 
-/// Upper limits are for on-demand tables.
-pub(crate) fn on_demand_needs_pay_per_request() -> ApiError {
-    ApiError::invalid_parameter(
-        "OnDemandThroughput can be specified only when BillingMode is PAY_PER_REQUEST",
-    )
-}
-
-fn definitions(wire: &ControlWire) -> Vec<AttributeDefinition> {
-    wire.attribute_definitions
-        .iter()
-        .flatten()
-        .filter_map(|definition| {
-            Some(AttributeDefinition {
-                attribute_name: definition.attribute_name.clone()?,
-                attribute_type: ScalarType::from_name(definition.attribute_type.as_deref()?)?,
-            })
-        })
-        .collect()
-}
-
-/// The table's key out of a list of one or two elements.
+/// The table's key out of one or two elements.
 fn key_schema(
-    elements: &[KeySchemaElementWire],
-    key_types: &[Option<KeyType>],
+    elements: &[KeySchemaElement],
     definitions: &[AttributeDefinition],
 ) -> Result<KeySchema, ApiError> {
-    let attribute = |element: &KeySchemaElementWire| {
-        let name = element.attribute_name.as_deref().unwrap_or_default();
+    let attribute = |element: &KeySchemaElement| {
         definitions
             .iter()
-            .find(|definition| definition.attribute_name == name)
+            .find(|definition| definition.attribute_name == element.attribute_name)
             .map(|definition| KeyAttribute {
-                name: name.to_owned(),
+                name: element.attribute_name.clone(),
                 scalar_type: definition.attribute_type,
             })
             .ok_or_else(|| {
@@ -231,35 +288,195 @@ fn key_schema(
             })
     };
     let attributes: Vec<KeyAttribute> = elements.iter().map(attribute).collect::<Result<_, _>>()?;
-    if key_types.first() != Some(&Some(KeyType::Hash)) {
-        return Err(ApiError::validation(
-            "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
-        ));
-    }
-    if key_types
-        .get(1)
-        .is_some_and(|key_type| *key_type != Some(KeyType::Range))
-    {
-        return Err(ApiError::validation(
-            "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
-        ));
-    }
+    check_simple_key(elements)?;
     let mut attributes = attributes.into_iter();
     let partition_key = attributes.next().ok_or_else(|| {
-        // The constraints above refuse an empty list.
+        // The constraints refuse an empty list.
         ApiError::internal("a key schema without elements passed its checks")
     })?;
-    let sort_key = attributes.next();
-    if sort_key
-        .as_ref()
-        .is_some_and(|sort_key| sort_key.name == partition_key.name)
-    {
-        return Err(ApiError::validation(
-            "Both the Hash Key and the Range Key element in the KeySchema have the same name",
-        ));
-    }
     Ok(KeySchema {
         partition_key,
-        sort_key,
+        sort_key: attributes.next(),
     })
+}
+
+fn local_indexes(
+    shapes: Option<Vec<IndexShape>>,
+    table_key: &KeySchema,
+    definitions: &[AttributeDefinition],
+) -> Result<Vec<LocalSecondaryIndex>, ApiError> {
+    let Some(shapes) = shapes else {
+        return Ok(Vec::new());
+    };
+    if shapes.is_empty() {
+        return Err(ApiError::invalid_parameter(
+            "List of LocalSecondaryIndexes is empty",
+        ));
+    }
+    if table_key.sort_key.is_none() {
+        return Err(ApiError::invalid_parameter(
+            "Table KeySchema does not have a range key, which is required when specifying a \
+             LocalSecondaryIndex",
+        ));
+    }
+    shapes
+        .into_iter()
+        .map(|shape| local_index(shape, table_key, definitions))
+        .collect()
+}
+
+fn local_index(
+    shape: IndexShape,
+    table_key: &KeySchema,
+    definitions: &[AttributeDefinition],
+) -> Result<LocalSecondaryIndex, ApiError> {
+    let key_schema = resolve_key(&shape.key_schema, definitions)?;
+    check_simple_key(&shape.key_schema)?;
+    if key_schema.sort_keys.is_empty() {
+        return Err(ApiError::invalid_parameter(format!(
+            "Index KeySchema does not have a range key for index: {}",
+            shape.index_name
+        )));
+    }
+    let table_hash = &table_key.partition_key.name;
+    let index_hash = key_schema.partition_keys.first().map(|key| &key.name);
+    if index_hash != Some(table_hash) {
+        return Err(ApiError::invalid_parameter(format!(
+            "Index KeySchema does not have the same leading hash key as table KeySchema for index: \
+             {}. index hash key: {}, table hash key: {table_hash}",
+            shape.index_name,
+            index_hash.map_or("", String::as_str)
+        )));
+    }
+    let projection = projection(&shape)?;
+    Ok(LocalSecondaryIndex {
+        index_name: shape.index_name,
+        key_schema,
+        projection,
+    })
+}
+
+fn global_indexes(
+    shapes: Option<Vec<IndexShape>>,
+    billing_mode: BillingMode,
+    definitions: &[AttributeDefinition],
+) -> Result<Vec<GlobalSecondaryIndex>, ApiError> {
+    let Some(shapes) = shapes else {
+        return Ok(Vec::new());
+    };
+    if shapes.is_empty() {
+        return Err(ApiError::invalid_parameter(
+            "List of GlobalSecondaryIndexes is empty",
+        ));
+    }
+    shapes
+        .into_iter()
+        .map(|shape| {
+            resolve_key(&shape.key_schema, definitions)?;
+            let new = new_global_index(shape)?;
+            check_index_billing(
+                billing_mode,
+                &new.index_name,
+                new.provisioned_throughput,
+                new.on_demand_throughput,
+            )?;
+            global_index(&new, definitions)
+        })
+        .collect()
+}
+
+/// What the stream of a specification records; `None` for one that is off.
+pub(crate) fn check_stream(
+    specification: Option<StreamSpecification>,
+) -> Result<Option<StreamViewType>, ApiError> {
+    match specification {
+        None
+        | Some(StreamSpecification {
+            stream_enabled: false,
+            stream_view_type: None,
+        }) => Ok(None),
+        Some(StreamSpecification {
+            stream_enabled: true,
+            stream_view_type: None,
+        }) => Err(ApiError::invalid_parameter(
+            "StreamViewType must be specified when StreamEnabled is true",
+        )),
+        Some(StreamSpecification {
+            stream_enabled: false,
+            stream_view_type: Some(_),
+        }) => Err(ApiError::invalid_parameter(
+            "StreamViewType cannot be specified when StreamEnabled is false",
+        )),
+        Some(StreamSpecification {
+            stream_enabled: true,
+            stream_view_type,
+        }) => Ok(stream_view_type),
+    }
+}
+
+/// Every definition is used by a key of the table or of an index.
+fn check_definitions_used(settings: &TableSettings) -> Result<(), ApiError> {
+    let definitions = &settings.attribute_definitions;
+    let used: std::collections::BTreeSet<&str> = settings.key_attribute_names().collect();
+    let all_used = definitions
+        .iter()
+        .all(|definition| used.contains(definition.attribute_name.as_str()));
+    if all_used && definitions.len() == used.len() {
+        return Ok(());
+    }
+    let without_indexes =
+        settings.local_secondary_indexes.is_empty() && settings.global_secondary_indexes.is_empty();
+    Err(ApiError::invalid_parameter(if without_indexes {
+        "Number of attributes in KeySchema does not exactly match number of attributes defined in \
+         AttributeDefinitions"
+            .to_owned()
+    } else {
+        let used: Vec<&str> = used.into_iter().collect();
+        format!(
+            "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",
+            names(definitions),
+            used.join(", ")
+        )
+    }))
+}
+
+/// Warm throughput is never below what the table serves anyway.
+pub(crate) fn check_warm(settings: &TableSettings) -> Result<(), ApiError> {
+    let of_table = (
+        settings.warm_throughput,
+        settings.provisioned_throughput,
+        None,
+    );
+    let of_indexes = settings.global_secondary_indexes.iter().map(|index| {
+        (
+            index.warm_throughput,
+            index.provisioned_throughput,
+            Some(index.index_name.as_str()),
+        )
+    });
+    for (asked, provisioned, index_name) in std::iter::once(of_table).chain(of_indexes) {
+        let Some(asked) = asked else { continue };
+        let (read, write) = warm_units(settings.billing_mode, provisioned, None);
+        for (member, asked, least) in [
+            ("ReadUnitsPerSecond", asked.read_units_per_second, read),
+            ("WriteUnitsPerSecond", asked.write_units_per_second, write),
+        ] {
+            if asked.is_some_and(|asked| asked < least) {
+                return Err(warm_decrease(member, index_name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Warm throughput is raised, never lowered.
+pub(crate) fn warm_decrease(member: &str, index_name: Option<&str>) -> ApiError {
+    let whose = match index_name {
+        Some(index_name) => format!("index {index_name}"),
+        None => "table".to_owned(),
+    };
+    ApiError::invalid_parameter(format!(
+        "Requested {member} for WarmThroughput for {whose} is lower than current WarmThroughput, \
+         decreasing WarmThroughput is not supported"
+    ))
 }

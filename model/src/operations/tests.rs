@@ -6,8 +6,10 @@ use crate::value::{AttributeValue, Item};
 
 mod batches;
 mod control;
+mod indexes;
 mod items;
 mod reads;
+mod settings;
 
 fn text(error: ApiError) -> String {
     assert_eq!(error.code, ErrorCode::ValidationException, "{error}");

@@ -2,28 +2,44 @@
 
 use serde::Serialize;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::json::read::{Context, read_document};
 use crate::limits;
 use crate::operations::constraints::{self, Constraints};
-use crate::operations::control_wire::ControlWire;
-use crate::operations::create_table::{CreateTableResponse, on_demand_needs_pay_per_request};
-use crate::table::{
-    BillingMode, OnDemandThroughput, ProvisionedThroughput, TableClass, TableSettings,
-    table_name_of,
+use crate::operations::control_wire::{
+    ControlWire, IndexUpdateShape, check_bounds, constrain_definitions, definitions,
 };
+use crate::operations::create_table::{CreateTableResponse, check_stream};
+use crate::operations::index_rules::new_global_index;
+use crate::table::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndexUpdate, IndexCapacityUpdate, IndexName,
+    OnDemandThroughput, ProvisionedThroughput, SseSpecification, StreamSpecification, TableClass,
+    WarmThroughput,
+};
+
+mod apply;
 
 /// An UpdateTable request; what is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateTableRequest {
     /// Name or ARN of the table.
     pub table_name: String,
+    /// Types of key attributes, for an index to make; `None` if the member is absent.
+    pub attribute_definitions: Option<Vec<AttributeDefinition>>,
     /// How capacity is paid for.
     pub billing_mode: Option<BillingMode>,
     /// The provisioned units.
     pub provisioned_throughput: Option<ProvisionedThroughput>,
     /// Upper limits; -1 removes one.
     pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// What the table shall serve at once.
+    pub warm_throughput: Option<WarmThroughput>,
+    /// Changes of global indexes, in order; at most one makes or removes one.
+    pub global_secondary_index_updates: Vec<GlobalSecondaryIndexUpdate>,
+    /// The stream on or off.
+    pub stream_specification: Option<StreamSpecification>,
+    /// Encryption under a key of KMS, or not.
+    pub sse_specification: Option<SseSpecification>,
     /// The storage class.
     pub table_class: Option<TableClass>,
     /// Whether DeleteTable is refused.
@@ -45,98 +61,62 @@ impl UpdateTableRequest {
         let table_name =
             constraints::table_name(wire.table_name.take(), limits::TABLE_NAME_LENGTH_MIN)?;
         let mut constraints = Constraints::default();
-        for (at, definition) in wire.attribute_definitions.iter().flatten().enumerate() {
-            definition.constrain(at + 1, &mut constraints);
-        }
+        let given = wire.attribute_definitions.as_deref();
+        constrain_definitions(given.unwrap_or_default(), &mut constraints);
         let common = wire.common(&mut constraints, -1);
+        let updates: Vec<IndexUpdateShape> = wire
+            .global_secondary_index_updates
+            .iter()
+            .flatten()
+            .enumerate()
+            .map(|(at, update)| update.constrain(at + 1, &mut constraints))
+            .collect();
         constraints.finish()?;
-        let request = UpdateTableRequest {
+        let mut request = UpdateTableRequest {
             table_name,
+            attribute_definitions: given.map(definitions),
             billing_mode: common.billing_mode,
             provisioned_throughput: common.provisioned_throughput,
             on_demand_throughput: common.on_demand_throughput,
+            warm_throughput: common.warm_throughput,
+            global_secondary_index_updates: Vec::new(),
+            stream_specification: common.stream_specification,
+            sse_specification: common.sse_specification,
             table_class: common.table_class,
             deletion_protection_enabled: wire.deletion_protection_enabled,
         };
-        let changes_nothing = UpdateTableRequest {
-            table_name: request.table_name.clone(),
-            ..UpdateTableRequest::default()
-        } == request;
-        if changes_nothing
-            && wire.not_supported.is_empty()
-            && wire.stream_specification.is_none()
-            && wire.sse_specification.is_none()
-        {
+        if updates.is_empty() && request.changes_nothing() && wire.not_supported.is_empty() {
             return Err(ApiError::validation(
                 "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
                  GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
             ));
         }
-        match (request.billing_mode, request.provisioned_throughput) {
-            (Some(BillingMode::PayPerRequest), Some(_)) => {
-                return Err(ApiError::invalid_parameter(
-                    "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when \
-                     BillingMode is PAY_PER_REQUEST",
-                ));
-            }
-            (Some(BillingMode::Provisioned), None) => {
-                return Err(ApiError::invalid_parameter(
-                    "ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
-                ));
-            }
-            _ => {}
-        }
-        common.check_bounds()?;
+        request.check_billing()?;
+        check_bounds(request.provisioned_throughput, None)?;
+        request.global_secondary_index_updates = index_updates(updates)?;
+        check_stream(request.stream_specification)?;
         wire.check_supported()?;
-        if wire
-            .stream_specification
-            .is_some_and(|stream| stream.enabled == Some(false))
-        {
-            return Err(ApiError::validation(format!(
-                "Table has no stream to disable: TableName: {}",
-                table_name_of(&request.table_name)
-            )));
-        }
         Ok(request)
     }
 
-    /// The settings after the change.
-    ///
-    /// # Errors
-    /// A ValidationException when the change does not fit the table as it is.
-    pub fn apply(&self, current: &TableSettings) -> Result<TableSettings, ApiError> {
-        let mut settings = current.clone();
-        let billing_mode = self.billing_mode.unwrap_or(current.billing_mode);
-        if let Some(requested) = self.provisioned_throughput {
-            if billing_mode == BillingMode::PayPerRequest {
-                return Err(ApiError::invalid_parameter(
-                    "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when \
-                     BillingMode is PAY_PER_REQUEST",
-                ));
+    /// Whether the request names no setting.
+    fn changes_nothing(&self) -> bool {
+        *self
+            == UpdateTableRequest {
+                table_name: self.table_name.clone(),
+                attribute_definitions: self.attribute_definitions.clone(),
+                ..UpdateTableRequest::default()
             }
-            let same_mode = billing_mode == current.billing_mode;
-            if same_mode && current.provisioned_throughput == Some(requested) {
-                return Err(throughput_does_not_change(requested));
-            }
-            settings.provisioned_throughput = Some(requested);
+    }
+
+    fn check_billing(&self) -> Result<(), ApiError> {
+        match (self.billing_mode, self.provisioned_throughput) {
+            (Some(BillingMode::PayPerRequest), Some(_)) => Err(units_of_an_on_demand_table()),
+            (Some(BillingMode::Provisioned), None) => Err(ApiError::invalid_parameter(
+                "ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
+            )),
+            _ => Ok(()),
         }
-        settings.billing_mode = billing_mode;
-        match billing_mode {
-            BillingMode::PayPerRequest => settings.provisioned_throughput = None,
-            BillingMode::Provisioned => settings.on_demand_throughput = None,
-        }
-        if let Some(requested) = self.on_demand_throughput {
-            if billing_mode == BillingMode::Provisioned {
-                return Err(on_demand_needs_pay_per_request());
-            }
-            settings.on_demand_throughput =
-                merge_limits(settings.on_demand_throughput.unwrap_or_default(), requested);
-        }
-        settings.table_class = self.table_class.unwrap_or(current.table_class);
-        settings.deletion_protection_enabled = self
-            .deletion_protection_enabled
-            .unwrap_or(current.deletion_protection_enabled);
-        Ok(settings)
     }
 
     /// The request as a client sends it.
@@ -146,11 +126,21 @@ impl UpdateTableRequest {
         struct Body<'a> {
             table_name: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
+            attribute_definitions: Option<&'a [AttributeDefinition]>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             billing_mode: Option<BillingMode>,
             #[serde(skip_serializing_if = "Option::is_none")]
             provisioned_throughput: Option<ProvisionedThroughput>,
             #[serde(skip_serializing_if = "Option::is_none")]
             on_demand_throughput: Option<OnDemandThroughput>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            warm_throughput: Option<WarmThroughput>,
+            #[serde(skip_serializing_if = "<[GlobalSecondaryIndexUpdate]>::is_empty")]
+            global_secondary_index_updates: &'a [GlobalSecondaryIndexUpdate],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            stream_specification: Option<StreamSpecification>,
+            #[serde(rename = "SSESpecification", skip_serializing_if = "Option::is_none")]
+            sse_specification: Option<&'a SseSpecification>,
             #[serde(skip_serializing_if = "Option::is_none")]
             table_class: Option<TableClass>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,9 +148,14 @@ impl UpdateTableRequest {
         }
         let body = Body {
             table_name: &self.table_name,
+            attribute_definitions: self.attribute_definitions.as_deref(),
             billing_mode: self.billing_mode,
             provisioned_throughput: self.provisioned_throughput,
             on_demand_throughput: self.on_demand_throughput,
+            warm_throughput: self.warm_throughput,
+            global_secondary_index_updates: &self.global_secondary_index_updates,
+            stream_specification: self.stream_specification,
+            sse_specification: self.sse_specification.as_ref(),
             table_class: self.table_class,
             deletion_protection_enabled: self.deletion_protection_enabled,
         };
@@ -169,39 +164,77 @@ impl UpdateTableRequest {
     }
 }
 
-/// New upper limits over old ones; -1 removes one, and none left is no limit at all.
-fn merge_limits(
-    current: OnDemandThroughput,
-    requested: OnDemandThroughput,
-) -> Option<OnDemandThroughput> {
-    let merge = |current: Option<i64>, requested: Option<i64>| match requested {
-        None => current,
-        Some(-1) => None,
-        Some(limit) => Some(limit),
-    };
-    let merged = OnDemandThroughput {
-        max_read_request_units: merge(
-            current.max_read_request_units,
-            requested.max_read_request_units,
-        ),
-        max_write_request_units: merge(
-            current.max_write_request_units,
-            requested.max_write_request_units,
-        ),
-    };
-    (merged != OnDemandThroughput::default()).then_some(merged)
+/// The changes of indexes, each checked for itself.
+fn index_updates(
+    shapes: Vec<IndexUpdateShape>,
+) -> Result<Vec<GlobalSecondaryIndexUpdate>, ApiError> {
+    let updates: Vec<GlobalSecondaryIndexUpdate> = shapes
+        .into_iter()
+        .map(index_update)
+        .collect::<Result<_, _>>()?;
+    for (at, update) in updates.iter().enumerate() {
+        let name = update.index_name();
+        if updates
+            .iter()
+            .take(at)
+            .any(|other| other.index_name() == name)
+        {
+            return Err(ApiError::invalid_parameter(format!(
+                "Only one global secondary index update per index is allowed simultaneously. Index: \
+                 {name}"
+            )));
+        }
+    }
+    let online = updates
+        .iter()
+        .filter(|update| !matches!(update, GlobalSecondaryIndexUpdate::Update(_)));
+    if online.count() > 1 {
+        return Err(one_online_index_at_a_time());
+    }
+    Ok(updates)
 }
 
-fn throughput_does_not_change(requested: ProvisionedThroughput) -> ApiError {
-    let ProvisionedThroughput {
-        read_capacity_units: read,
-        write_capacity_units: write,
-    } = requested;
-    ApiError::validation(format!(
-        "The provisioned throughput for the table will not change. The requested value equals the \
-         current value. Current ReadCapacityUnits provisioned for the table: {read}. Requested \
-         ReadCapacityUnits: {read}. Current WriteCapacityUnits provisioned for the table: {write}. \
-         Requested WriteCapacityUnits: {write}. Refer to the Amazon DynamoDB Developer Guide for \
-         current limits and how to request higher limits."
-    ))
+fn index_update(shape: IndexUpdateShape) -> Result<GlobalSecondaryIndexUpdate, ApiError> {
+    match (shape.create, shape.update, shape.delete) {
+        (Some(create), None, None) => {
+            new_global_index(create).map(GlobalSecondaryIndexUpdate::Create)
+        }
+        (None, Some(update), None) => {
+            check_bounds(update.provisioned_throughput, Some(&update.index_name))?;
+            Ok(GlobalSecondaryIndexUpdate::Update(IndexCapacityUpdate {
+                index_name: update.index_name,
+                provisioned_throughput: update.provisioned_throughput,
+                on_demand_throughput: update.on_demand_throughput,
+                warm_throughput: update.warm_throughput,
+            }))
+        }
+        (None, None, Some(index_name)) => {
+            Ok(GlobalSecondaryIndexUpdate::Delete(IndexName { index_name }))
+        }
+        (None, None, None) => Err(ApiError::invalid_parameter(
+            "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
+             GlobalSecondaryIndexUpdate.Delete must not be null",
+        )),
+        _ => Err(ApiError::invalid_parameter(
+            "Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
+             GlobalSecondaryIndexUpdate.Delete can be specified",
+        )),
+    }
+}
+
+/// An index is being made or removed already.
+pub fn one_online_index_at_a_time() -> ApiError {
+    ApiError::new(
+        ErrorCode::LimitExceededException,
+        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously \
+         per table",
+    )
+}
+
+/// Provisioned units for an on-demand table.
+fn units_of_an_on_demand_table() -> ApiError {
+    ApiError::invalid_parameter(
+        "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is \
+         PAY_PER_REQUEST",
+    )
 }

@@ -7,6 +7,7 @@
 
 pub mod describe;
 pub mod tables;
+mod unbuilt;
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Between a table's row and what the API says of it.
 
+use std::collections::BTreeMap;
+
 use stator_model::key::{KeySchema, ScalarType};
 use stator_model::table::{
     AttributeDefinition, BillingMode, BillingModeSummary, OnDemandThroughput,
@@ -28,6 +30,11 @@ impl Table {
                 write_capacity_units: i64::try_from(row.billing.write_units).unwrap_or(i64::MAX),
             }),
             on_demand_throughput: on_demand(&row.billing),
+            warm_throughput: None,
+            local_secondary_indexes: Vec::new(),
+            global_secondary_indexes: Vec::new(),
+            stream_view_type: None,
+            sse_specification: None,
             table_class: match row.infrequent_access {
                 Some(true) => TableClass::StandardInfrequentAccess,
                 _ => TableClass::Standard,
@@ -50,6 +57,8 @@ impl Table {
             table_arn: self.arn.clone(),
             table_size_bytes: 0,
             item_count: 0,
+            latest_stream_label: None,
+            indexes: BTreeMap::new(),
         });
         description.provisioned_throughput.last_increase_date_time =
             row.billing.last_increase_millis.map(seconds);

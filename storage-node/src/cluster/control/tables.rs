@@ -10,7 +10,7 @@ use stator_model::operations::{
 use stator_model::table::{TableStatus, table_name_of};
 
 use super::describe::{key_rows, take_settings};
-use super::{Change, catalog_write};
+use super::{Change, catalog_write, unbuilt};
 use crate::cluster::PARTITIONS_DEFAULT;
 use crate::cluster::Table;
 use crate::cluster::catalog::CatalogState;
@@ -62,7 +62,9 @@ impl Planner {
         cluster: &ClusterRow,
         counters: &mut CountersRow,
     ) -> Result<Change, ApiError> {
-        let settings = CreateTableRequest::parse(body)?.settings;
+        let request = CreateTableRequest::parse(body)?;
+        unbuilt::refuse_in_create(&request)?;
+        let settings = request.settings;
         let name = settings.table_name.clone();
         if state.tables.contains_key(name.as_str()) {
             return Err(in_use(format!("Table already exists: {name}")));
@@ -140,6 +142,7 @@ impl Planner {
         cluster: &ClusterRow,
     ) -> Result<Change, ApiError> {
         let request = UpdateTableRequest::parse(body)?;
+        unbuilt::refuse_in_update(&request)?;
         let table = find(state, &request.table_name)?;
         if !table.is_active() {
             return Err(being_deleted(&table.row.name));
@@ -222,7 +225,7 @@ mod tests {
     use std::sync::Arc;
 
     use stator_model::key::{KeyAttribute, KeySchema, ScalarType};
-    use stator_model::table::{AttributeDefinition, BillingMode, TableClass, TableSettings};
+    use stator_model::table::TableSettings;
 
     use super::*;
     use crate::cluster::catalog::rows::Row as _;
@@ -243,27 +246,17 @@ mod tests {
     }
 
     fn create_body(name: &str, protected: bool) -> Vec<u8> {
-        let request = CreateTableRequest {
-            settings: TableSettings {
-                table_name: name.into(),
-                key_schema: KeySchema {
-                    partition_key: KeyAttribute {
-                        name: "pk".into(),
-                        scalar_type: ScalarType::S,
-                    },
-                    sort_key: None,
-                },
-                attribute_definitions: vec![AttributeDefinition {
-                    attribute_name: "pk".into(),
-                    attribute_type: ScalarType::S,
-                }],
-                billing_mode: BillingMode::PayPerRequest,
-                provisioned_throughput: None,
-                on_demand_throughput: None,
-                table_class: TableClass::Standard,
-                deletion_protection_enabled: protected,
+        let key_schema = KeySchema {
+            partition_key: KeyAttribute {
+                name: "pk".into(),
+                scalar_type: ScalarType::S,
             },
+            sort_key: None,
         };
+        let request = CreateTableRequest::from(TableSettings {
+            deletion_protection_enabled: protected,
+            ..TableSettings::on_demand(name, key_schema)
+        });
         request.to_json()
     }
 

@@ -1,0 +1,337 @@
+//! What an UpdateTable request makes of a table's settings.
+
+use super::{UpdateTableRequest, units_of_an_on_demand_table};
+use crate::error::{ApiError, ErrorCode};
+use crate::operations::create_table::{check_warm, warm_decrease};
+use crate::operations::index_rules::{
+    check_index_billing, check_indexes_together, duplicate_index, global_index,
+    on_demand_needs_pay_per_request,
+};
+use crate::table::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndexUpdate, IndexCapacityUpdate,
+    NewGlobalSecondaryIndex, OnDemandThroughput, ProvisionedThroughput, TableSettings,
+    WarmThroughput, warm_units,
+};
+
+impl UpdateTableRequest {
+    /// The settings after the change. An index that the request makes comes last; one that it
+    /// removes is gone.
+    ///
+    /// # Errors
+    /// A ValidationException when the change does not fit the table as it is, or a
+    /// ResourceNotFoundException for an unknown index.
+    pub fn apply(&self, current: &TableSettings) -> Result<TableSettings, ApiError> {
+        let mut settings = current.clone();
+        self.apply_capacity(current, &mut settings)?;
+        self.apply_stream(&mut settings)?;
+        if let Some(sse) = &self.sse_specification {
+            settings.sse_specification = sse.enabled.then(|| sse.clone());
+        }
+        settings.table_class = self.table_class.unwrap_or(current.table_class);
+        settings.deletion_protection_enabled = self
+            .deletion_protection_enabled
+            .unwrap_or(current.deletion_protection_enabled);
+        for update in &self.global_secondary_index_updates {
+            match update {
+                GlobalSecondaryIndexUpdate::Create(new) => self.create_index(new, &mut settings)?,
+                GlobalSecondaryIndexUpdate::Update(update) => {
+                    update_index(update, current, &mut settings)?;
+                }
+                GlobalSecondaryIndexUpdate::Delete(name) => {
+                    let at = position(&settings, &name.index_name)?;
+                    settings.global_secondary_indexes.remove(at);
+                }
+            }
+        }
+        if settings.billing_mode != current.billing_mode {
+            for index in &settings.global_secondary_indexes {
+                check_index_billing(
+                    settings.billing_mode,
+                    &index.index_name,
+                    index.provisioned_throughput,
+                    index.on_demand_throughput,
+                )?;
+            }
+        }
+        check_indexes_together(&settings)?;
+        check_warm_not_lowered(current, &settings)?;
+        keep_used_definitions(&mut settings);
+        Ok(settings)
+    }
+
+    fn apply_capacity(
+        &self,
+        current: &TableSettings,
+        settings: &mut TableSettings,
+    ) -> Result<(), ApiError> {
+        let billing_mode = self.billing_mode.unwrap_or(current.billing_mode);
+        if let Some(requested) = self.provisioned_throughput {
+            if billing_mode == BillingMode::PayPerRequest {
+                return Err(units_of_an_on_demand_table());
+            }
+            let same_mode = billing_mode == current.billing_mode;
+            // Together with another change, units that stay the same are no change that is missing.
+            let alone = self.global_secondary_index_updates.is_empty();
+            if same_mode && alone && current.provisioned_throughput == Some(requested) {
+                return Err(throughput_does_not_change("table", "table", requested));
+            }
+            settings.provisioned_throughput = Some(requested);
+        }
+        settings.billing_mode = billing_mode;
+        match billing_mode {
+            BillingMode::PayPerRequest => {
+                settings.provisioned_throughput = None;
+                for index in &mut settings.global_secondary_indexes {
+                    index.provisioned_throughput = None;
+                }
+            }
+            BillingMode::Provisioned => {
+                settings.on_demand_throughput = None;
+                for index in &mut settings.global_secondary_indexes {
+                    index.on_demand_throughput = None;
+                }
+            }
+        }
+        if let Some(requested) = self.on_demand_throughput {
+            if billing_mode == BillingMode::Provisioned {
+                return Err(on_demand_needs_pay_per_request());
+            }
+            settings.on_demand_throughput = merge_limits(settings.on_demand_throughput, requested);
+        }
+        if let Some(requested) = self.warm_throughput {
+            settings.warm_throughput = Some(merge_warm(settings.warm_throughput, requested));
+        }
+        Ok(())
+    }
+
+    fn apply_stream(&self, settings: &mut TableSettings) -> Result<(), ApiError> {
+        let Some(specification) = self.stream_specification else {
+            return Ok(());
+        };
+        let name = &settings.table_name;
+        match (specification.stream_enabled, settings.stream_view_type) {
+            (true, Some(_)) => Err(ApiError::validation(format!(
+                "Table already has an enabled stream: TableName: {name}"
+            ))),
+            (false, None) => Err(ApiError::validation(format!(
+                "Table has no stream to disable: TableName: {name}"
+            ))),
+            (true, None) => {
+                settings.stream_view_type = specification.stream_view_type;
+                Ok(())
+            }
+            (false, Some(_)) => {
+                settings.stream_view_type = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds an index. Definitions of attributes that are defined already change nothing, whatever
+    /// type they name; without any the request is refused even where the types are known.
+    fn create_index(
+        &self,
+        new: &NewGlobalSecondaryIndex,
+        settings: &mut TableSettings,
+    ) -> Result<(), ApiError> {
+        let known = match &self.attribute_definitions {
+            None => Vec::new(),
+            Some(added) => merge_definitions(&settings.attribute_definitions, added),
+        };
+        let exists = settings
+            .global_secondary_indexes
+            .iter()
+            .map(|index| &index.index_name)
+            .chain(
+                settings
+                    .local_secondary_indexes
+                    .iter()
+                    .map(|index| &index.index_name),
+            )
+            .any(|name| *name == new.index_name);
+        if exists {
+            return Err(duplicate_index(&new.index_name));
+        }
+        let index = global_index(new, &known)?;
+        check_index_billing(
+            settings.billing_mode,
+            &index.index_name,
+            index.provisioned_throughput,
+            index.on_demand_throughput,
+        )?;
+        settings.attribute_definitions = known;
+        settings.global_secondary_indexes.push(index);
+        Ok(())
+    }
+}
+
+fn update_index(
+    update: &IndexCapacityUpdate,
+    current: &TableSettings,
+    settings: &mut TableSettings,
+) -> Result<(), ApiError> {
+    let at = position(settings, &update.index_name)?;
+    let billing_mode = settings.billing_mode;
+    let same_mode = billing_mode == current.billing_mode;
+    let Some(index) = settings.global_secondary_indexes.get_mut(at) else {
+        return Ok(());
+    };
+    let name = &update.index_name;
+    if let Some(requested) = update.provisioned_throughput {
+        if billing_mode == BillingMode::PayPerRequest {
+            check_index_billing(billing_mode, name, Some(requested), None)?;
+        }
+        if same_mode && index.provisioned_throughput == Some(requested) {
+            return Err(throughput_does_not_change(
+                &format!("index {name}"),
+                "index",
+                requested,
+            ));
+        }
+        index.provisioned_throughput = Some(requested);
+    }
+    if let Some(requested) = update.on_demand_throughput {
+        if billing_mode == BillingMode::Provisioned {
+            return Err(on_demand_needs_pay_per_request());
+        }
+        index.on_demand_throughput = merge_limits(index.on_demand_throughput, requested);
+    }
+    if let Some(requested) = update.warm_throughput {
+        index.warm_throughput = Some(merge_warm(index.warm_throughput, requested));
+    }
+    Ok(())
+}
+
+fn position(settings: &TableSettings, index_name: &str) -> Result<usize, ApiError> {
+    settings
+        .global_secondary_indexes
+        .iter()
+        .position(|index| index.index_name == index_name)
+        .ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::ResourceNotFoundException,
+                "Requested resource not found",
+            )
+        })
+}
+
+/// The definitions of the table with those that are new.
+fn merge_definitions(
+    current: &[AttributeDefinition],
+    added: &[AttributeDefinition],
+) -> Vec<AttributeDefinition> {
+    let mut merged = current.to_vec();
+    for definition in added {
+        let known = merged
+            .iter()
+            .any(|other| other.attribute_name == definition.attribute_name);
+        if !known {
+            merged.push(definition.clone());
+        }
+    }
+    merged
+}
+
+/// Drops the definitions that no key uses any more.
+fn keep_used_definitions(settings: &mut TableSettings) {
+    let used: Vec<String> = settings.key_attribute_names().map(str::to_owned).collect();
+    settings
+        .attribute_definitions
+        .retain(|definition| used.contains(&definition.attribute_name));
+}
+
+/// What an update names of warm throughput is not below what there is.
+fn check_warm_not_lowered(
+    current: &TableSettings,
+    settings: &TableSettings,
+) -> Result<(), ApiError> {
+    if settings.warm_throughput != current.warm_throughput {
+        let (read, write) = warm_units(
+            current.billing_mode,
+            current.provisioned_throughput,
+            current.warm_throughput,
+        );
+        let asked = settings.warm_throughput.unwrap_or_default();
+        for (member, asked, least) in [
+            ("ReadUnitsPerSecond", asked.read_units_per_second, read),
+            ("WriteUnitsPerSecond", asked.write_units_per_second, write),
+        ] {
+            if asked.is_some_and(|asked| asked < least) {
+                return Err(warm_decrease(member, None));
+            }
+        }
+    }
+    if settings == current {
+        return Ok(());
+    }
+    check_warm_of_new(current, settings)
+}
+
+/// Raised provisioned units lift what is served at once; only what this request names is checked.
+fn check_warm_of_new(current: &TableSettings, settings: &TableSettings) -> Result<(), ApiError> {
+    let mut changed = settings.clone();
+    changed.warm_throughput = None;
+    changed.global_secondary_indexes.retain(|index| {
+        let before = current
+            .global_secondary_indexes
+            .iter()
+            .find(|other| other.index_name == index.index_name);
+        before.is_none_or(|before| before.warm_throughput != index.warm_throughput)
+    });
+    check_warm(&changed)
+}
+
+/// New upper limits over old ones; -1 removes one, and none left is no limit at all.
+fn merge_limits(
+    current: Option<OnDemandThroughput>,
+    requested: OnDemandThroughput,
+) -> Option<OnDemandThroughput> {
+    let current = current.unwrap_or_default();
+    let merge = |current: Option<i64>, requested: Option<i64>| match requested {
+        None => current,
+        Some(-1) => None,
+        Some(limit) => Some(limit),
+    };
+    let merged = OnDemandThroughput {
+        max_read_request_units: merge(
+            current.max_read_request_units,
+            requested.max_read_request_units,
+        ),
+        max_write_request_units: merge(
+            current.max_write_request_units,
+            requested.max_write_request_units,
+        ),
+    };
+    (merged != OnDemandThroughput::default()).then_some(merged)
+}
+
+fn merge_warm(current: Option<WarmThroughput>, requested: WarmThroughput) -> WarmThroughput {
+    let current = current.unwrap_or_default();
+    WarmThroughput {
+        read_units_per_second: requested
+            .read_units_per_second
+            .or(current.read_units_per_second),
+        write_units_per_second: requested
+            .write_units_per_second
+            .or(current.write_units_per_second),
+    }
+}
+
+/// `whose` is "table" or "index i", `kind` only the first word.
+fn throughput_does_not_change(
+    whose: &str,
+    kind: &str,
+    requested: ProvisionedThroughput,
+) -> ApiError {
+    let ProvisionedThroughput {
+        read_capacity_units: read,
+        write_capacity_units: write,
+    } = requested;
+    ApiError::validation(format!(
+        "The provisioned throughput for the {whose} will not change. The requested value equals \
+         the current value. Current ReadCapacityUnits provisioned for the {kind}: {read}. Requested \
+         ReadCapacityUnits: {read}. Current WriteCapacityUnits provisioned for the {kind}: {write}. \
+         Requested WriteCapacityUnits: {write}. Refer to the Amazon DynamoDB Developer Guide for \
+         current limits and how to request higher limits."
+    ))
+}
