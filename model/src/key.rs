@@ -234,6 +234,16 @@ pub fn partition_hash(partition_key: &AttributeValue) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&encoded)
 }
 
+/// Where a partition key of one or several attributes belongs: XXH3-64 with seed 0 over their
+/// encodings one after another; of a single attribute the same as [`partition_hash`]. Frozen.
+pub fn partition_hash_of(values: &[&AttributeValue]) -> u64 {
+    let mut encoded = Vec::with_capacity(64);
+    for value in values {
+        memcomparable::encode(value, &mut encoded);
+    }
+    xxhash_rust::xxh3::xxh3_64(&encoded)
+}
+
 fn check_not_empty(attribute: &KeyAttribute, value: &AttributeValue) -> Result<(), ApiError> {
     let kind = match value {
         AttributeValue::S(text) if text.is_empty() => "string",

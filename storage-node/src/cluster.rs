@@ -15,6 +15,7 @@ pub mod latch;
 pub mod group_state;
 
 mod guard;
+mod item_change;
 mod page;
 mod read;
 mod route;

@@ -35,13 +35,15 @@ pub enum Keyspace {
     System = 0,
     /// Rows of the meta group: tables, partitions, nodes.
     Catalog = 1,
-    /// Stored items.
+    /// Stored items, and entries of indexes.
     Items = 2,
+    /// Change logs of partitions: records of streams, and what waits to be carried to global secondary indexes.
+    Changes = 3,
 }
 
 impl Keyspace {
     /// Every keyspace, in the order of their codes.
-    pub const ALL: [Self; 3] = [Self::System, Self::Catalog, Self::Items];
+    pub const ALL: [Self; 4] = [Self::System, Self::Catalog, Self::Items, Self::Changes];
 
     /// The code that stands for this keyspace on disk and on the wire.
     #[must_use]
@@ -56,6 +58,7 @@ impl Keyspace {
             0 => Some(Self::System),
             1 => Some(Self::Catalog),
             2 => Some(Self::Items),
+            3 => Some(Self::Changes),
             _ => None,
         }
     }

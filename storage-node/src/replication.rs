@@ -39,7 +39,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::command::{
-    Cause, ChangeKind, CommandError, EngineWrite, Images, LogCommand, SYSTEM_KEY_MIN,
+    APPEND_SUFFIX_LEN, APPENDS_MAX, Append, Cause, ChangeKind, CommandError, EngineWrite, Images,
+    LogCommand, SYSTEM_KEY_MIN,
 };
 pub use self::group::GroupHandle;
 pub use self::ids::{GroupId, NodeId, PartitionId, RequestId};

@@ -4,11 +4,16 @@
 //! the log, and gets a [`Mutation`] and the caller's result. Applying a log entry writes bytes and
 //! evaluates nothing, so every replica holds the same bytes and versions may be mixed.
 
+pub mod change_log;
+pub mod changes;
 pub mod codec;
 pub mod codec_json;
 pub mod evaluate;
+pub mod index;
 pub mod keys;
 pub mod stored;
 
+pub use changes::IndexUnits;
 pub use evaluate::{Evaluated, Mutation, WriteAction, WriteOperation};
+pub use index::IndexDefinition;
 pub use stored::StoredItem;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::catalog::rows::{
     CLUSTER_KEY, ClusterRow, CountersRow, DroppedRow, GroupRow, LastChange, NodeRow, PartitionRow,
-    TableStatusRow, dropped_key, group_key, node_key, table_key,
+    TableRow, TableStatusRow, dropped_key, group_key, node_key, table_key,
 };
 use super::control::{Change, catalog_write};
 use super::group_state::{mark_prefix, partition_forgotten, partition_retired};
@@ -26,6 +26,7 @@ use crate::engine::{Direction, Keyspace};
 use crate::replication::{
     Cause, ChangeKind, EngineWrite, GroupId, Images, Leadership, LogCommand, PartitionId, RequestId,
 };
+use crate::table::change_log::{outbox_prefix, stream_prefix};
 use crate::table::keys::{StorageId, after_prefix, hash_range};
 
 /// How often unfinished background work is looked at when nothing in the catalog changes.
@@ -99,6 +100,8 @@ impl Cluster {
             if table.row.status == TableStatusRow::Deleting {
                 self.close_table(&table.row.name, table.row.storage_id, &table.row.partitions)
                     .await?;
+            } else if !table.row.readers_settled {
+                self.settle_readers(table).await?;
             }
         }
         for dropped in state.dropped.values() {
@@ -189,6 +192,7 @@ impl Cluster {
                 name: name.clone(),
                 storage_id,
                 partitions: table.row.partitions.clone(),
+                local_indexes: local_index_ids(&table.row),
             };
             let row = EngineWrite {
                 keyspace: Keyspace::Catalog,
@@ -216,6 +220,7 @@ impl Cluster {
             let purge = Purge {
                 storage_id: dropped.storage_id,
                 partition: partition.clone(),
+                local_indexes: dropped.local_indexes.clone(),
             };
             let token = self.tasks.token();
             loop {
@@ -284,6 +289,7 @@ impl Cluster {
         &self,
         storage_id: u64,
         partition: &PartitionRow,
+        local_indexes: &[u64],
     ) -> Result<bool, Refusal> {
         let group = GroupId(partition.group_id);
         let local = self.local_group(group)?;
@@ -303,16 +309,12 @@ impl Cluster {
         if known != Known::Retired {
             return Err(Refusal::NotExecuted);
         }
-        let (lower, upper) = hash_range(
-            StorageId(storage_id),
-            partition.first_hash,
-            partition.last_hash,
-        );
-        let mut writes = self.removals(Keyspace::Items, lower, upper)?;
-        if writes.is_empty() {
-            let marks = mark_prefix(partition.partition_id);
-            let end = Bound::Excluded(after_prefix(marks.clone()));
-            writes = self.removals(Keyspace::System, Bound::Included(marks), end)?;
+        let mut writes = Vec::new();
+        for (keyspace, lower, upper) in owned_ranges(storage_id, local_indexes, partition) {
+            writes = self.removals(keyspace, lower, upper)?;
+            if !writes.is_empty() {
+                break;
+            }
         }
         let more = !writes.is_empty();
         if !more {
@@ -348,7 +350,7 @@ impl Cluster {
     }
 
     /// Proposes writes that no client asked for and that change no item of a living table.
-    async fn propose_own(
+    pub(super) async fn propose_own(
         &self,
         local: &LocalGroup,
         leadership: Leadership,
@@ -363,6 +365,7 @@ impl Cluster {
             hlc: local.handle.next_hlc(),
             previous_hlc: None,
             writes,
+            appends: Vec::new(),
             change: ChangeKind::None,
             cause: Cause::Client,
             origin_region: self.identity.founding.region.clone(),
@@ -375,6 +378,40 @@ impl Cluster {
             .await?;
         Ok(())
     }
+}
+
+/// Everything that a partition of a dropped table has on disk.
+fn owned_ranges(
+    storage_id: u64,
+    local_indexes: &[u64],
+    partition: &PartitionRow,
+) -> Vec<crate::replication::OwnedRange> {
+    let id = partition.partition_id;
+    let items = std::iter::once(&storage_id)
+        .chain(local_indexes)
+        .map(|storage_id| {
+            let (first, last) = (partition.first_hash, partition.last_hash);
+            let (lower, upper) = hash_range(StorageId(*storage_id), first, last);
+            (Keyspace::Items, lower, upper)
+        });
+    let prefixes = [
+        (Keyspace::System, mark_prefix(id)),
+        (Keyspace::Changes, stream_prefix(id)),
+        (Keyspace::Changes, outbox_prefix(id)),
+    ];
+    items
+        .chain(prefixes.into_iter().map(|(keyspace, prefix)| {
+            let end = after_prefix(prefix.clone());
+            (keyspace, Bound::Included(prefix), Bound::Excluded(end))
+        }))
+        .collect()
+}
+
+fn local_index_ids(row: &TableRow) -> Vec<u64> {
+    row.local_indexes
+        .iter()
+        .map(|index| index.storage_id)
+        .collect()
 }
 
 impl Default for CountersRow {
@@ -427,6 +464,7 @@ impl Routed for Retire {
 struct Purge {
     storage_id: u64,
     partition: PartitionRow,
+    local_indexes: Vec<u64>,
 }
 
 impl Routed for Purge {
@@ -438,7 +476,7 @@ impl Routed for Purge {
 
     async fn local(&self, cluster: &Cluster, _deadline: Instant) -> Result<bool, Refusal> {
         cluster
-            .purge_as_leader(self.storage_id, &self.partition)
+            .purge_as_leader(self.storage_id, &self.partition, &self.local_indexes)
             .await
     }
 
@@ -446,6 +484,7 @@ impl Routed for Purge {
         DataRequest::Purge {
             storage_id: self.storage_id,
             partition: self.partition.clone(),
+            local_indexes: self.local_indexes.clone(),
         }
     }
 

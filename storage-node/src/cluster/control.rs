@@ -6,6 +6,7 @@
 //! has applied that much. The data path never does either while tables are where it thinks.
 
 pub mod describe;
+mod readers;
 pub mod tables;
 mod unbuilt;
 
@@ -203,6 +204,7 @@ impl Cluster {
             hlc: meta.handle.next_hlc(),
             previous_hlc: None,
             writes,
+            appends: Vec::new(),
             change: ChangeKind::None,
             cause: Cause::Client,
             origin_region: self.identity.founding.region.clone(),

@@ -22,11 +22,12 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::catalog::rows::{PartitionRow, PartitionStateRow, Row as _};
+use super::catalog::rows::{PartitionRow, PartitionStateRow, ReadersRow, Row as _};
 use super::latch::latch_of;
 use crate::engine::{Direction, EngineError, EngineSnapshot, Keyspace};
 use crate::hlc::Hlc;
 use crate::replication::{EngineWrite, GroupData, GroupId, OwnedRange};
+use crate::table::change_log::{outbox_prefix, stream_prefix};
 use crate::table::keys::{StorageId, after_prefix, hash_range};
 
 const DELETION_MARK: u8 = 0x80;
@@ -48,13 +49,20 @@ pub fn deletion_mark(partition_id: u64, item_key: &[u8], hlc: Hlc) -> EngineWrit
     }
 }
 
-/// The write that makes `partition` known to its group.
-pub fn partition_opened(partition: &PartitionRow, storage_id: u64) -> EngineWrite {
+/// The write that makes `partition` known to its group, or gives it other readers.
+pub fn partition_opened(
+    partition: &PartitionRow,
+    storage_id: u64,
+    local_indexes: Vec<u64>,
+    readers: &ReadersRow,
+) -> EngineWrite {
     let row = PartitionStateRow {
         storage_id,
         first_hash: partition.first_hash,
         last_hash: partition.last_hash,
         epoch: partition.epoch,
+        local_indexes,
+        readers: readers.clone(),
     };
     let key = partition_key(PARTITION_STATE, partition);
     EngineWrite {
@@ -175,9 +183,14 @@ impl GroupData for GroupRanges {
             ranges.push((Keyspace::Catalog, Bound::Unbounded, Bound::Unbounded));
         }
         for (partition_id, row) in partitions_of(state, group)? {
-            let (lower, upper) =
-                hash_range(StorageId(row.storage_id), row.first_hash, row.last_hash);
-            ranges.push((Keyspace::Items, lower, upper));
+            for storage_id in std::iter::once(row.storage_id).chain(row.local_indexes) {
+                let (lower, upper) =
+                    hash_range(StorageId(storage_id), row.first_hash, row.last_hash);
+                ranges.push((Keyspace::Items, lower, upper));
+            }
+            for prefix in [stream_prefix(partition_id), outbox_prefix(partition_id)] {
+                ranges.push(prefix_range(Keyspace::Changes, prefix));
+            }
             ranges.push(prefix_range(Keyspace::System, mark_prefix(partition_id)));
         }
         Ok(ranges)

@@ -6,9 +6,11 @@
 //! then does the catalog free the table's name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::catalog::rows::ReadersRow;
 use super::group_state::{partitions_of, retired_of};
 use crate::engine::{Engine, EngineError};
 use crate::replication::GroupId;
@@ -27,7 +29,7 @@ struct Held {
 }
 
 /// What a led group knows of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Known {
     /// Nothing: its first write has to bring the partition row.
     New,
@@ -35,6 +37,8 @@ pub(super) enum Known {
     Open {
         /// Version of range and group.
         epoch: u64,
+        /// What each change owes to readers.
+        readers: Arc<ReadersRow>,
     },
     /// Closed for ever.
     Retired,
@@ -55,17 +59,44 @@ impl GroupGuard {
         Ok(held
             .partitions
             .get(&partition)
-            .copied()
+            .cloned()
             .unwrap_or(Known::New))
     }
 
     /// A write of the leader of `term` made the partition known.
-    pub(super) fn opened(&self, term: u64, partition: u64, epoch: u64) {
+    pub(super) fn opened(&self, term: u64, partition: u64, epoch: u64, readers: &Arc<ReadersRow>) {
         let mut held = self.held.lock();
         if held.term == term {
             held.partitions
                 .entry(partition)
-                .or_insert(Known::Open { epoch });
+                .or_insert_with(|| Known::Open {
+                    epoch,
+                    readers: Arc::clone(readers),
+                });
+        }
+    }
+
+    /// From now on the leader of `term` evaluates writes of an open partition for `readers`, unless
+    /// it knows of later ones. Says whether that changed anything: writes that were evaluated before
+    /// may then still be on their way.
+    pub(super) fn set_readers(
+        &self,
+        engine: &dyn Engine,
+        group: GroupId,
+        term: u64,
+        partition: u64,
+        readers: &Arc<ReadersRow>,
+    ) -> Result<bool, EngineError> {
+        let mut held = self.held.lock();
+        held.load(engine, group, term)?;
+        match held.partitions.get_mut(&partition) {
+            Some(Known::Open { readers: held, .. })
+                if held.catalog_version < readers.catalog_version =>
+            {
+                *held = Arc::clone(readers);
+                Ok(true)
+            }
+            _ => Ok(false),
         }
     }
 
@@ -98,7 +129,10 @@ impl Held {
         let open = partitions_of(&*state, group)?;
         self.partitions = open
             .into_iter()
-            .map(|(id, row)| (id, Known::Open { epoch: row.epoch }))
+            .map(|(id, row)| {
+                let (epoch, readers) = (row.epoch, Arc::new(row.readers));
+                (id, Known::Open { epoch, readers })
+            })
             .collect();
         for id in retired_of(&*state, group)? {
             self.partitions.insert(id, Known::Retired);

@@ -58,6 +58,23 @@ impl Latches {
             .ok()?;
         Some(Latch { _guard: guard })
     }
+
+    /// Waits until each latch was free at some moment after the call: whatever held one at the call
+    /// is settled. `false` at the deadline.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place in a queue and nothing else.
+    pub async fn all_were_free(&self, deadline: Instant) -> bool {
+        for slot in &self.slots {
+            if slot.try_lock().is_ok() {
+                continue;
+            }
+            if timeout_at(deadline, slot.lock()).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +96,9 @@ mod tests {
         let held = latches.lock(b"a", deadline).await;
         assert!(held.is_some());
         assert!(latches.lock(b"a", deadline).await.is_none());
+        assert!(!latches.all_were_free(deadline).await);
         drop(held);
+        assert!(latches.all_were_free(deadline).await);
         assert!(latches.lock(b"a", deadline).await.is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! What nodes say to each other about data: one versioned message in, one out.
 //!
-//! A message is a format version byte and postcard. A newer version is refused with a clear error.
+//! A message is a format version byte and postcard. Another version is refused with a clear error.
 //! Items travel in the encoding of `table::codec`. New kinds of message are added at the end of the
 //! enums, never in between.
 
@@ -11,14 +11,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Newest format version of a message, and the one sent.
-pub const MESSAGE_VERSION: u8 = 1;
+///
+/// Version 1 is that of 0.1; since 2 an outcome tells what indexes consumed. Nodes of different
+/// versions refuse each other's messages.
+pub const MESSAGE_VERSION: u8 = 2;
 
 /// A message that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
-    /// Sent by a newer release.
-    #[error("message has format version {found}, newer than {MESSAGE_VERSION}")]
-    NewerVersion {
+    /// Sent by another release.
+    #[error("message has format version {found}, this release speaks {MESSAGE_VERSION}")]
+    OtherVersion {
         /// The version found.
         found: u8,
     },
@@ -43,8 +46,8 @@ pub fn encode<T: Serialize>(message: &T) -> Bytes {
 /// A newer format version, or bytes that are no such message.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
     let (&version, body) = bytes.split_first().ok_or(MessageError::Corrupt)?;
-    if version > MESSAGE_VERSION {
-        return Err(MessageError::NewerVersion { found: version });
+    if version != MESSAGE_VERSION {
+        return Err(MessageError::OtherVersion { found: version });
     }
     postcard::from_bytes(body).map_err(|_| MessageError::Corrupt)
 }
@@ -87,7 +90,24 @@ pub enum DataRequest {
         storage_id: u64,
         /// The partition.
         partition: super::catalog::rows::PartitionRow,
+        /// Prefixes of the keys of the table's local indexes.
+        local_indexes: Vec<u64>,
     },
+    /// Tell partitions what their changes owe to readers from now on.
+    SetReaders(SetReadersMessage),
+}
+
+/// New readers for partitions of one table in one group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SetReadersMessage {
+    /// The table.
+    pub table: String,
+    /// The partitions, all of one group.
+    pub partitions: Vec<super::catalog::rows::PartitionRow>,
+    /// What they owe.
+    pub readers: super::catalog::rows::ReadersRow,
+    /// Milliseconds left for it.
+    pub deadline_millis: u32,
 }
 
 /// Where an item lives, as the router sees it.
@@ -173,6 +193,8 @@ pub struct WriteOutcome {
     pub attributes: Option<Bytes>,
     /// Write capacity units consumed by the table.
     pub units: f64,
+    /// Write capacity units consumed by each index whose entry changed.
+    pub index_units: Vec<crate::table::IndexUnits>,
 }
 
 /// Reads of items of one group.
@@ -341,11 +363,14 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_a_newer_version_is_refused_by_name() {
+    fn a_message_of_another_version_is_refused_by_name() {
         let mut bytes = encode(&DataRequest::NodeInfo).to_vec();
         assert!(decode::<DataRequest>(&bytes).is_ok());
         bytes[0] = MESSAGE_VERSION + 1;
         let refused = decode::<DataRequest>(&bytes).unwrap_err().to_string();
-        assert_eq!(refused, "message has format version 2, newer than 1");
+        assert_eq!(
+            refused,
+            "message has format version 3, this release speaks 2"
+        );
     }
 }

@@ -60,9 +60,17 @@ impl Cluster {
             DataRequest::Purge {
                 storage_id,
                 partition,
+                local_indexes,
             } => {
-                let more = self.purge_as_leader(storage_id, &partition).await?;
+                let more = self
+                    .purge_as_leader(storage_id, &partition, &local_indexes)
+                    .await?;
                 Ok(DataAnswer::Purged { more })
+            }
+            DataRequest::SetReaders(message) => {
+                let deadline = deadline_in(message.deadline_millis);
+                self.set_readers_as_leader(&message, deadline).await?;
+                Ok(DataAnswer::Done)
             }
         }
     }

@@ -19,8 +19,8 @@ use stator_model::value::AttributeValue;
 use tokio::time::Instant;
 
 use super::catalog::rows::PartitionRow;
-use super::group_state::{deletion_mark, partition_opened};
 use super::guard::Known;
+use super::item_change::DecidedChange;
 use super::message::{
     DataAnswer, DataRequest, Refusal, Route, WriteMessage, WriteMessageAction, WriteOutcome,
     decode, encode,
@@ -28,11 +28,9 @@ use super::message::{
 use super::route::{RouteError, Routed, refuse, refuse_storage};
 use super::{Cluster, LocalGroup, Table};
 use crate::engine::Keyspace;
-use crate::replication::{
-    Cause, EngineWrite, GroupId, Images, Leadership, LogCommand, PartitionId, RequestId,
-};
+use crate::replication::{Cause, GroupId, Images, Leadership, LogCommand, PartitionId, RequestId};
 use crate::table::codec::{attributes_to_bytes, decode_attributes};
-use crate::table::evaluate::{EvaluateError, Evaluated, Mutation, evaluate};
+use crate::table::evaluate::{EvaluateError, Mutation, evaluate};
 use crate::table::keys::item_key;
 use crate::table::{StoredItem, WriteAction, WriteOperation};
 
@@ -137,7 +135,7 @@ impl Cluster {
     /// Writes one item as the leader of its group.
     async fn write_as_leader(
         &self,
-        table: &Table,
+        table: &Arc<Table>,
         partition: &PartitionRow,
         key: Bytes,
         request_id: RequestId,
@@ -156,6 +154,7 @@ impl Cluster {
             return decode(&outcome).map_err(|problem| refuse_storage(&problem));
         }
         let known = self.check_partition(local, leadership, partition)?;
+        let led = self.led_partition(table, partition, known)?;
         let current = self
             .engine
             .get(Keyspace::Items, &key)
@@ -163,7 +162,7 @@ impl Cluster {
             .map(StoredItem::open)
             .transpose()
             .map_err(|problem| refuse_storage(&problem))?;
-        let evaluated = match evaluate(operation, &table.key_schema, current.as_ref()) {
+        let evaluated = match evaluate(operation, &led.table.key_schema, current.as_ref()) {
             Ok(evaluated) => evaluated,
             Err(EvaluateError::Api(error)) => {
                 local.confirm(leadership, deadline).await?;
@@ -171,84 +170,55 @@ impl Cluster {
             }
             Err(EvaluateError::Stored(problem)) => return Err(refuse_storage(&problem)),
         };
-        let outcome = WriteOutcome {
+        let mut outcome = WriteOutcome {
             attributes: evaluated.attributes.as_ref().map(attributes_to_bytes),
             units: evaluated.units,
+            index_units: Vec::new(),
         };
-        if evaluated.mutation == Mutation::Nothing {
-            local.confirm(leadership, deadline).await?;
-            return Ok(outcome);
-        }
-        let command = self.command(
-            local,
-            Entry {
-                table,
-                partition,
-                key,
-                request_id,
-                leadership,
-                known,
-                previous: current.as_ref().map(|stored| stored.hlc),
-                evaluated,
-                outcome: encode(&outcome),
-            },
-        );
-        let applied = group.propose_holding(command, deadline, latch).await?;
-        local
-            .guard
-            .opened(leadership.term, partition.partition_id, partition.epoch);
-        match applied.repeated {
-            Some(first) => decode(&first).map_err(|problem| refuse_storage(&problem)),
-            None => Ok(outcome),
-        }
-    }
-
-    fn command(&self, local: &LocalGroup, entry: Entry<'_>) -> LogCommand {
-        let Entry {
-            table,
-            partition,
-            key,
-            request_id,
-            leadership,
-            known,
-            previous,
-            evaluated,
-            outcome,
-        } = entry;
-        let hlc = local.handle.next_hlc();
-        let mut writes = Vec::with_capacity(2);
-        match &evaluated.mutation {
-            Mutation::Put(item) => writes.push(EngineWrite {
-                keyspace: Keyspace::Items,
-                key,
-                value: Some(StoredItem::encode(item, hlc)),
-            }),
-            Mutation::Remove => {
-                writes.push(deletion_mark(partition.partition_id, &key, hlc));
-                writes.push(EngineWrite {
-                    keyspace: Keyspace::Items,
-                    key,
-                    value: None,
-                });
+        let new = match &evaluated.mutation {
+            Mutation::Put(item) => Some(&**item),
+            Mutation::Remove => None,
+            Mutation::Nothing => {
+                local.confirm(leadership, deadline).await?;
+                return Ok(outcome);
             }
-            Mutation::Nothing => {}
-        }
-        if known == Known::New {
-            writes.push(partition_opened(partition, table.row.storage_id));
-        }
-        LogCommand {
+        };
+        let hlc = group.next_hlc();
+        let written = led
+            .item_writes(&DecidedChange {
+                key: &key,
+                old: current.as_ref(),
+                new,
+                hlc,
+                cause: Cause::Client,
+            })
+            .map_err(|problem| refuse_storage(&problem))?;
+        outcome.index_units = written.index_units;
+        let command = LogCommand {
             request_id,
             partition: PartitionId(partition.partition_id),
             epoch: partition.epoch,
             evaluation_term: leadership.term,
             hlc,
-            previous_hlc: previous,
-            writes,
+            previous_hlc: current.as_ref().map(|stored| stored.hlc),
+            writes: written.writes,
+            appends: written.appends,
             change: evaluated.change,
             cause: Cause::Client,
             origin_region: self.identity.founding.region.clone(),
             images: Images::default(),
-            outcome,
+            outcome: encode(&outcome),
+        };
+        let applied = group.propose_holding(command, deadline, latch).await?;
+        local.guard.opened(
+            leadership.term,
+            partition.partition_id,
+            partition.epoch,
+            &led.readers,
+        );
+        match applied.repeated {
+            Some(first) => decode(&first).map_err(|problem| refuse_storage(&problem)),
+            None => Ok(outcome),
         }
     }
 
@@ -272,7 +242,7 @@ impl Cluster {
             .map_err(|problem| refuse_storage(&problem))?;
         match known {
             Known::Retired => Err(Refusal::StaleRoute),
-            Known::Open { epoch } if epoch != partition.epoch => Err(Refusal::StaleRoute),
+            Known::Open { epoch, .. } if epoch != partition.epoch => Err(Refusal::StaleRoute),
             known => Ok(known),
         }
     }
@@ -326,19 +296,6 @@ impl Cluster {
             .clone();
         (table.is_active() && table.route(&partition) == route).then_some((table, partition))
     }
-}
-
-/// What a log entry is made of.
-struct Entry<'a> {
-    table: &'a Table,
-    partition: &'a PartitionRow,
-    key: Bytes,
-    request_id: RequestId,
-    leadership: Leadership,
-    known: Known,
-    previous: Option<crate::hlc::Hlc>,
-    evaluated: Evaluated<'a>,
-    outcome: Bytes,
 }
 
 impl LocalGroup {

@@ -56,11 +56,12 @@ struct Keyspaces([fjall::Keyspace; Keyspace::ALL.len()]);
 
 impl Keyspaces {
     fn of(&self, keyspace: Keyspace) -> &fjall::Keyspace {
-        let [system, catalog, items] = &self.0;
+        let [system, catalog, items, changes] = &self.0;
         match keyspace {
             Keyspace::System => system,
             Keyspace::Catalog => catalog,
             Keyspace::Items => items,
+            Keyspace::Changes => changes,
         }
     }
 }
@@ -83,7 +84,13 @@ impl FjallEngine {
             };
             database.keyspace(name, create).map_err(error)
         };
-        let keyspaces = Keyspaces([open("system")?, open("catalog")?, open("items")?]);
+        let keyspaces = Keyspaces([
+            open("system")?,
+            open("catalog")?,
+            open("items")?,
+            // A volume of 0.1 has none yet; it is made here.
+            open("changes")?,
+        ]);
         Ok(Self {
             keyspaces,
             database,

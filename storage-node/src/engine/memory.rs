@@ -101,20 +101,22 @@ impl MemoryEngine {
 
 impl State {
     fn map(&self, keyspace: Keyspace) -> &Map {
-        let [system, catalog, items] = &self.maps;
+        let [system, catalog, items, changes] = &self.maps;
         match keyspace {
             Keyspace::System => system,
             Keyspace::Catalog => catalog,
             Keyspace::Items => items,
+            Keyspace::Changes => changes,
         }
     }
 
     fn map_mut(&mut self, keyspace: Keyspace) -> &mut Map {
-        let [system, catalog, items] = &mut self.maps;
+        let [system, catalog, items, changes] = &mut self.maps;
         Arc::make_mut(match keyspace {
             Keyspace::System => system,
             Keyspace::Catalog => catalog,
             Keyspace::Items => items,
+            Keyspace::Changes => changes,
         })
     }
 }
@@ -191,11 +193,12 @@ struct MemorySnapshot {
 
 impl MemorySnapshot {
     fn map(&self, keyspace: Keyspace) -> &Map {
-        let [system, catalog, items] = &self.maps;
+        let [system, catalog, items, changes] = &self.maps;
         match keyspace {
             Keyspace::System => system,
             Keyspace::Catalog => catalog,
             Keyspace::Items => items,
+            Keyspace::Changes => changes,
         }
     }
 }

@@ -9,8 +9,8 @@ use super::ids::{PartitionId, RequestId};
 use crate::engine::{KEY_SIZE_BYTES_MAX, Keyspace};
 use crate::hlc::Hlc;
 
-/// The version this build writes, and the newest it reads.
-const FORMAT_VERSION: u8 = 1;
+/// The newest version that this build reads. A command without appends is written as version 1.
+const FORMAT_VERSION: u8 = 2;
 
 /// One change, as it stands in the log.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,6 +29,8 @@ pub struct LogCommand {
     pub previous_hlc: Option<Hlc>,
     /// Puts and deletes, in bytes.
     pub writes: Vec<EngineWrite>,
+    /// Records to append to logs of the application, see [`Append`].
+    pub appends: Vec<Append>,
     /// What happened to the item.
     pub change: ChangeKind,
     /// Who asked.
@@ -50,6 +52,47 @@ pub struct EngineWrite {
     pub key: Bytes,
     /// The new value, or `None` to delete.
     pub value: Option<Bytes>,
+}
+
+/// A record whose place is known only when its command is applied.
+///
+/// It is put under `prefix`, followed by the log index of its entry (u64) and its number within the
+/// command (u16), both big-endian. So the records under one prefix lie in commit order, which no
+/// stamp given out before the log could promise.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Append {
+    /// The map that is written.
+    pub keyspace: Keyspace,
+    /// The beginning of the key; in the system keyspace its first byte is at least [`SYSTEM_KEY_MIN`].
+    pub prefix: Bytes,
+    /// The record.
+    pub value: Bytes,
+}
+
+/// Bytes that [`Append::key`] adds to the prefix.
+pub const APPEND_SUFFIX_LEN: usize = 10;
+
+/// The most appends of one command: their number within it has two bytes.
+pub const APPENDS_MAX: usize = 65_535;
+
+impl Append {
+    /// The key under which the record with number `ordinal` of the entry at `log_index` lies.
+    #[must_use]
+    pub fn key(&self, log_index: u64, ordinal: u16) -> Bytes {
+        let mut key = BytesMut::with_capacity(self.prefix.len() + APPEND_SUFFIX_LEN);
+        key.put_slice(&self.prefix);
+        key.put_u64(log_index);
+        key.put_u16(ordinal);
+        key.freeze()
+    }
+
+    fn is_allowed(&self) -> bool {
+        let Some(first) = self.prefix.first() else {
+            return false;
+        };
+        let own = self.keyspace != Keyspace::System || *first >= SYSTEM_KEY_MIN;
+        own && self.prefix.len() + APPEND_SUFFIX_LEN <= KEY_SIZE_BYTES_MAX
+    }
 }
 
 /// The first byte from which keys of the system keyspace belong to the users of replication.
@@ -127,7 +170,8 @@ impl LogCommand {
             .sum();
         let mut out =
             BytesMut::with_capacity(128 + self.origin_region.len() + self.outcome.len() + writes);
-        out.put_u8(FORMAT_VERSION);
+        // Version 1 has no appends; nodes of that version still understand what needs none.
+        out.put_u8(if self.appends.is_empty() { 1 } else { 2 });
         out.put_u128(self.request_id.0);
         out.put_u64(self.partition.0);
         out.put_u64(self.epoch);
@@ -156,6 +200,14 @@ impl LogCommand {
             put_bytes(&mut out, &write.key);
             put_option(&mut out, write.value.as_ref());
         }
+        if !self.appends.is_empty() {
+            out.put_u32(u32::try_from(self.appends.len()).unwrap_or(u32::MAX));
+            for append in &self.appends {
+                out.put_u8(append.keyspace.code());
+                put_bytes(&mut out, &append.prefix);
+                put_bytes(&mut out, &append.value);
+            }
+        }
         out.freeze()
     }
 
@@ -168,7 +220,7 @@ impl LogCommand {
             rest: bytes.clone(),
         };
         let version = reader.u8()?;
-        if version != FORMAT_VERSION {
+        if version == 0 || version > FORMAT_VERSION {
             return Err(CommandError::Version(version));
         }
         let command = Self {
@@ -202,6 +254,11 @@ impl LogCommand {
                 new: reader.option()?,
             },
             writes: reader.writes()?,
+            appends: if version >= 2 {
+                reader.appends()?
+            } else {
+                Vec::new()
+            },
         };
         if reader.rest.is_empty() {
             Ok(command)
@@ -294,6 +351,27 @@ impl Reader {
         }
         Ok(writes)
     }
+
+    fn appends(&mut self) -> Result<Vec<Append>, CommandError> {
+        let count = self.u32()?;
+        if usize::try_from(count).map_or(true, |count| count > APPENDS_MAX) {
+            return Err(CommandError::Value);
+        }
+        let mut appends = Vec::new();
+        for _ in 0..count {
+            let keyspace = Keyspace::from_code(self.u8()?).ok_or(CommandError::Value)?;
+            let append = Append {
+                keyspace,
+                prefix: self.bytes()?,
+                value: self.bytes()?,
+            };
+            if !append.is_allowed() {
+                return Err(CommandError::Value);
+            }
+            appends.push(append);
+        }
+        Ok(appends)
+    }
 }
 
 #[cfg(test)]
@@ -322,6 +400,14 @@ mod tests {
         )
     }
 
+    fn append() -> impl Strategy<Value = Append> {
+        (vec(any::<u8>(), 1..20), bytes()).prop_map(|(prefix, value)| Append {
+            keyspace: Keyspace::Changes,
+            prefix: prefix.into(),
+            value,
+        })
+    }
+
     prop_compose! {
         fn command()(
             numbers in any::<(u128, u64, u64, u64, u64)>(),
@@ -334,6 +420,7 @@ mod tests {
             images in (option::of(bytes()), option::of(bytes())),
             outcome in bytes(),
             writes in vec(write(), 0..4),
+            appends in vec(append(), 0..4),
         ) -> LogCommand {
             LogCommand {
                 request_id: RequestId(numbers.0),
@@ -343,6 +430,7 @@ mod tests {
                 hlc: Hlc(numbers.4),
                 previous_hlc: previous.map(Hlc),
                 writes,
+                appends,
                 change,
                 cause,
                 origin_region,
@@ -360,6 +448,8 @@ mod tests {
             prop_assert_eq!(LogCommand::decode(&command.encode()), Ok(command));
         }
 
+        /// The end of a version 1 command inside a version 2 one is not taken for a whole: the
+        /// version byte differs.
         #[test]
         fn a_shortened_command_is_refused(command in command(), cut in any::<prop::sample::Index>()) {
             let whole = command.encode();

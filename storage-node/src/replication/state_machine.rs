@@ -160,6 +160,10 @@ impl StateMachine {
                 None => staged.batch.delete(write.keyspace, write.key),
             }
         }
+        for (ordinal, append) in (0_u16..).zip(command.appends) {
+            let key = append.key(position.log_index, ordinal);
+            staged.batch.put(append.keyspace, key, append.value);
+        }
         Ok(Reply::Applied)
     }
 

@@ -167,6 +167,7 @@ impl Counters {
                 key: Bytes::copy_from_slice(&[key]),
                 value: Some(bytes.clone()),
             }],
+            appends: Vec::new(),
             change: ChangeKind::Modify,
             cause: Cause::Client,
             origin_region: String::new(),

@@ -10,14 +10,25 @@
 //! 0x06 | storage id 8           DroppedRow     a table whose data is still being removed
 //! ```
 //! Numbers in keys are big endian. A row is a format version byte and postcard; a newer version is
-//! refused. Every change of the catalog is one log entry that also raises `CountersRow::version`.
+//! refused, an older one is read and takes the values that the older release gave to what it lacks
+//! (`older.rs`). Every change of the catalog is one log entry that also raises
+//! `CountersRow::version`. What only indexes, streams and settings need is in `table_parts.rs`.
+
+mod older;
+mod table_parts;
+
+use std::collections::BTreeMap;
+
+use std::cmp::Ordering;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Newest format version of a row, and the one written.
-pub const ROW_VERSION: u8 = 1;
+pub use self::table_parts::{
+    GlobalIndexRow, IndexBillingRow, IndexStatusRow, LocalIndexRow, ProjectionRow, ReadersRow,
+    SettingsRow, SseRow, StreamReaderRow, StreamRow, StreamViewRow, TtlRow, WarmRow,
+};
 
 const CLUSTER: u8 = 0x01;
 const COUNTERS: u8 = 0x02;
@@ -30,12 +41,14 @@ const DROPPED: u8 = 0x06;
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
     /// Written by a newer release.
-    #[error("{kind} row has format version {found}, newer than {ROW_VERSION}")]
+    #[error("{kind} row has format version {found}, newer than {known}")]
     NewerVersion {
         /// What kind of row.
         kind: &'static str,
         /// The version found.
         found: u8,
+        /// The newest version known.
+        known: u8,
     },
     /// Not what this release writes.
     #[error("{kind} row is corrupt")]
@@ -50,9 +63,18 @@ pub trait Row: Serialize + DeserializeOwned {
     /// Name of the kind.
     const KIND: &'static str;
 
+    /// Newest format version of this kind, and the one written.
+    const VERSION: u8 = 1;
+
+    /// Reads the body of an older format version; `None` if that version is not known or the bytes
+    /// are no such row.
+    fn decode_older(_version: u8, _body: &[u8]) -> Option<Self> {
+        None
+    }
+
     /// The row as stored.
     fn encode(&self) -> Bytes {
-        encode_versioned(self)
+        encode_versioned(self, Self::VERSION)
     }
 
     /// Reads a stored row.
@@ -63,18 +85,21 @@ pub trait Row: Serialize + DeserializeOwned {
         let (&version, body) = bytes
             .split_first()
             .ok_or(RowError::Corrupt { kind: Self::KIND })?;
-        if version > ROW_VERSION {
-            return Err(RowError::NewerVersion {
+        let corrupt = RowError::Corrupt { kind: Self::KIND };
+        match version.cmp(&Self::VERSION) {
+            Ordering::Greater => Err(RowError::NewerVersion {
                 kind: Self::KIND,
                 found: version,
-            });
+                known: Self::VERSION,
+            }),
+            Ordering::Equal => postcard::from_bytes(body).map_err(|_| corrupt),
+            Ordering::Less => Self::decode_older(version, body).ok_or(corrupt),
         }
-        postcard::from_bytes(body).map_err(|_| RowError::Corrupt { kind: Self::KIND })
     }
 }
 
-fn encode_versioned<T: Serialize>(row: &T) -> Bytes {
-    let encoded = postcard::to_extend(row, vec![ROW_VERSION]);
+fn encode_versioned<T: Serialize>(row: &T, version: u8) -> Bytes {
+    let encoded = postcard::to_extend(row, vec![version]);
     assert!(
         encoded.is_ok(),
         "rows hold only types that postcard can write"
@@ -89,11 +114,35 @@ rows!(
     ClusterRow = "cluster",
     CountersRow = "counters",
     NodeRow = "node",
-    GroupRow = "group",
-    TableRow = "table",
-    DroppedRow = "dropped table",
-    PartitionStateRow = "partition"
+    GroupRow = "group"
 );
+
+impl Row for TableRow {
+    const KIND: &'static str = "table";
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, body: &[u8]) -> Option<Self> {
+        older::table(version, body)
+    }
+}
+
+impl Row for DroppedRow {
+    const KIND: &'static str = "dropped table";
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, body: &[u8]) -> Option<Self> {
+        older::dropped(version, body)
+    }
+}
+
+impl Row for PartitionStateRow {
+    const KIND: &'static str = "partition";
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, body: &[u8]) -> Option<Self> {
+        older::partition(version, body)
+    }
+}
 
 /// Who this cluster is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +232,11 @@ pub enum TableStatusRow {
     Active,
     /// `DeleteTable` was acknowledged; its partitions are being closed, then the name is free.
     Deleting,
+    /// `CreateTable` was acknowledged; becomes active when its partitions know what they owe to
+    /// indexes and streams.
+    Creating,
+    /// `UpdateTable` was acknowledged and is not done; the table serves requests.
+    Updating,
 }
 
 /// Throughput settings.
@@ -248,6 +302,43 @@ pub struct TableRow {
     pub deletion_protection: bool,
     /// Ascending, covering the whole hash space.
     pub partitions: Vec<PartitionRow>,
+    /// `AttributeDefinitions`: key attributes of the table and of its indexes, as declared.
+    pub attribute_definitions: Vec<KeyRow>,
+    /// Local secondary indexes, fixed at creation.
+    pub local_indexes: Vec<LocalIndexRow>,
+    /// Global secondary indexes, those being deleted included.
+    pub global_indexes: Vec<GlobalIndexRow>,
+    /// Streams that the table has or had, oldest first; at most the last one is enabled.
+    pub streams: Vec<StreamRow>,
+    /// `TimeToLiveSpecification`.
+    pub ttl: Option<TtlRow>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Settings that the data path does not read.
+    pub settings: SettingsRow,
+    /// Catalog version of the last change of what the partitions owe to indexes and streams.
+    pub readers_version: u64,
+    /// Every partition is known to act by `readers_version`. While false, the leader of the meta
+    /// group tells them (see `control/readers.rs`).
+    pub readers_settled: bool,
+}
+
+impl TableRow {
+    /// What each partition of the table owes to readers of its changes, by this row.
+    #[must_use]
+    pub fn readers(&self) -> ReadersRow {
+        let stream = self.streams.last().filter(|stream| stream.is_enabled());
+        ReadersRow {
+            catalog_version: self.readers_version,
+            stream: stream.map(StreamRow::reader),
+            indexes: self
+                .global_indexes
+                .iter()
+                .filter(|index| index.status != IndexStatusRow::Deleting)
+                .map(|index| index.storage_id)
+                .collect(),
+        }
+    }
 }
 
 /// A table that is gone and whose data is being removed.
@@ -259,6 +350,8 @@ pub struct DroppedRow {
     pub storage_id: u64,
     /// Its partitions.
     pub partitions: Vec<PartitionRow>,
+    /// Prefixes of the keys of its local indexes.
+    pub local_indexes: Vec<u64>,
 }
 
 /// What a replica group itself knows of a partition that it holds, in `Keyspace::System` under
@@ -274,6 +367,10 @@ pub struct PartitionStateRow {
     pub last_hash: u64,
     /// Version of range and group.
     pub epoch: u64,
+    /// Prefixes of the keys of the table's local indexes, whose entries lie in the same hash range.
+    pub local_indexes: Vec<u64>,
+    /// What every later change of the partition owes to readers.
+    pub readers: ReadersRow,
 }
 
 /// Key of the [`ClusterRow`].
@@ -329,7 +426,7 @@ mod tests {
         .encode()
         .to_vec();
         assert!(GroupRow::decode(&bytes).is_ok());
-        bytes[0] = ROW_VERSION + 1;
+        bytes[0] = GroupRow::VERSION + 1;
         let refused = GroupRow::decode(&bytes).unwrap_err().to_string();
         assert_eq!(refused, "group row has format version 2, newer than 1");
         assert!(GroupRow::decode(&[]).is_err());

@@ -2,8 +2,13 @@
 
 use stator_model::key::{KeyAttribute, KeySchema, ScalarType};
 
-use super::rows::{ClusterRow, KeyRow, KeyTypeRow, PartitionRow, TableRow, TableStatusRow};
+use super::rows::{
+    ClusterRow, GlobalIndexRow, KeyRow, KeyTypeRow, LocalIndexRow, PartitionRow, ProjectionRow,
+    ReadersRow, StreamViewRow, TableRow, TableStatusRow,
+};
 use crate::cluster::message::Route;
+use crate::table::changes::{Readers, StreamView};
+use crate::table::index::{IndexDefinition, Projection};
 use crate::table::keys::StorageId;
 
 /// A table in the catalog.
@@ -15,6 +20,10 @@ pub struct Table {
     pub key_schema: KeySchema,
     /// Its ARN.
     pub arn: String,
+    /// Its local indexes, in the order of the row.
+    pub local_indexes: Vec<IndexDefinition>,
+    /// Its global indexes, in the order of the row.
+    pub global_indexes: Vec<IndexDefinition>,
 }
 
 impl Table {
@@ -25,16 +34,55 @@ impl Table {
             sort_key: row.sort_key.as_ref().map(key_attribute),
         };
         let arn = table_arn(&cluster.region, &cluster.account_id, &row.name);
+        let local_indexes = row
+            .local_indexes
+            .iter()
+            .map(|index| local_index(index, &key_schema))
+            .collect();
+        let global_indexes = row
+            .global_indexes
+            .iter()
+            .map(|index| global_index(index, &key_schema))
+            .collect();
         Self {
             row,
             key_schema,
             arn,
+            local_indexes,
+            global_indexes,
         }
     }
 
     /// Whether the table takes requests.
     pub fn is_active(&self) -> bool {
-        self.row.status == TableStatusRow::Active
+        matches!(
+            self.row.status,
+            TableStatusRow::Active | TableStatusRow::Updating
+        )
+    }
+
+    /// The readers that `owed` names, as far as this catalog still has them: an index that is gone
+    /// from it is being deleted and needs nothing more.
+    pub fn readers(&self, owed: &ReadersRow) -> Readers<'_> {
+        Readers {
+            local: &self.local_indexes,
+            global: self
+                .global_indexes
+                .iter()
+                .filter(|index| owed.indexes.contains(&index.storage_id.0))
+                .collect(),
+            stream: owed.stream.map(|stream| StreamView {
+                enabled_millis: stream.enabled_millis,
+                old_image: matches!(
+                    stream.view,
+                    StreamViewRow::OldImage | StreamViewRow::NewAndOldImages
+                ),
+                new_image: matches!(
+                    stream.view,
+                    StreamViewRow::NewImage | StreamViewRow::NewAndOldImages
+                ),
+            }),
+        }
     }
 
     /// Prefix of the table's keys.
@@ -85,6 +133,38 @@ pub fn even_ranges(count: u32) -> Vec<(u64, u64)> {
             (start(at), last)
         })
         .collect()
+}
+
+fn local_index(row: &LocalIndexRow, table_key: &KeySchema) -> IndexDefinition {
+    IndexDefinition {
+        name: row.name.clone(),
+        storage_id: StorageId(row.storage_id),
+        is_local: true,
+        hash_keys: vec![table_key.partition_key.clone()],
+        range_keys: vec![key_attribute(&row.sort_key)],
+        projection: projection(&row.projection),
+        table_key: table_key.clone(),
+    }
+}
+
+fn global_index(row: &GlobalIndexRow, table_key: &KeySchema) -> IndexDefinition {
+    IndexDefinition {
+        name: row.name.clone(),
+        storage_id: StorageId(row.storage_id),
+        is_local: false,
+        hash_keys: row.hash_keys.iter().map(key_attribute).collect(),
+        range_keys: row.range_keys.iter().map(key_attribute).collect(),
+        projection: projection(&row.projection),
+        table_key: table_key.clone(),
+    }
+}
+
+fn projection(row: &ProjectionRow) -> Projection {
+    match row {
+        ProjectionRow::All => Projection::All,
+        ProjectionRow::KeysOnly => Projection::KeysOnly,
+        ProjectionRow::Include(names) => Projection::Include(names.iter().cloned().collect()),
+    }
 }
 
 fn key_attribute(row: &KeyRow) -> KeyAttribute {

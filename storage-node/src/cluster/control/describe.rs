@@ -48,6 +48,8 @@ impl Table {
         let status = match self.row.status {
             TableStatusRow::Active => TableStatus::Active,
             TableStatusRow::Deleting => TableStatus::Deleting,
+            TableStatusRow::Creating => TableStatus::Creating,
+            TableStatusRow::Updating => TableStatus::Updating,
         };
         let row = &self.row;
         let mut description = self.settings().describe(TableFacts {
@@ -119,22 +121,28 @@ pub(super) fn take_settings(row: &mut TableRow, settings: &TableSettings, now_mi
 
 /// The key attributes of a schema as rows.
 pub(super) fn key_rows(schema: &KeySchema) -> (KeyRow, Option<KeyRow>) {
-    let row = |name: &str, scalar_type| KeyRow {
+    let sort = schema
+        .sort_key
+        .as_ref()
+        .map(|key| key_row(&key.name, key.scalar_type));
+    let partition = &schema.partition_key;
+    (key_row(&partition.name, partition.scalar_type), sort)
+}
+
+/// One of `AttributeDefinitions` as a row.
+pub(super) fn definition_row(definition: &AttributeDefinition) -> KeyRow {
+    key_row(&definition.attribute_name, definition.attribute_type)
+}
+
+fn key_row(name: &str, scalar_type: ScalarType) -> KeyRow {
+    KeyRow {
         name: name.to_owned(),
         key_type: match scalar_type {
             ScalarType::S => KeyTypeRow::S,
             ScalarType::N => KeyTypeRow::N,
             ScalarType::B => KeyTypeRow::B,
         },
-    };
-    let sort = schema
-        .sort_key
-        .as_ref()
-        .map(|key| row(&key.name, key.scalar_type));
-    (
-        row(&schema.partition_key.name, schema.partition_key.scalar_type),
-        sort,
-    )
+    }
 }
 
 fn definitions(schema: &KeySchema) -> Vec<AttributeDefinition> {

@@ -1,5 +1,7 @@
 //! CreateTable, UpdateTable and DeleteTable as changes of the catalog: pure plans.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use stator_model::error::{ApiError, ErrorCode};
 use stator_model::limits::TABLES_PER_ACCOUNT_MAX;
@@ -9,14 +11,14 @@ use stator_model::operations::{
 };
 use stator_model::table::{TableStatus, table_name_of};
 
-use super::describe::{key_rows, take_settings};
+use super::describe::{definition_row, key_rows, take_settings};
 use super::{Change, catalog_write, unbuilt};
 use crate::cluster::PARTITIONS_DEFAULT;
 use crate::cluster::Table;
 use crate::cluster::catalog::CatalogState;
 use crate::cluster::catalog::rows::{
-    BillingRow, ClusterRow, CountersRow, LastChange, PartitionRow, TableRow, TableStatusRow,
-    table_key,
+    BillingRow, ClusterRow, CountersRow, LastChange, PartitionRow, SettingsRow, TableRow,
+    TableStatusRow, table_key,
 };
 use crate::cluster::catalog::table::even_ranges;
 use crate::cluster::message::ControlOperation;
@@ -101,6 +103,20 @@ impl Planner {
             class_changed_millis: None,
             deletion_protection: false,
             partitions: self.partitions(counters),
+            attribute_definitions: settings
+                .attribute_definitions
+                .iter()
+                .map(definition_row)
+                .collect(),
+            local_indexes: Vec::new(),
+            global_indexes: Vec::new(),
+            streams: Vec::new(),
+            ttl: None,
+            tags: BTreeMap::new(),
+            settings: SettingsRow::default(),
+            // The change that is planned raises the catalog's version by one.
+            readers_version: counters.version + 1,
+            readers_settled: true,
         };
         take_settings(&mut row, &settings, self.now_millis);
         counters.next_storage_id += 1;

@@ -98,6 +98,7 @@ fn command(group: &GroupHandle, request: u128, term: u64) -> LogCommand {
             key: Bytes::copy_from_slice(&request.to_be_bytes()),
             value: Some(vec![1; 1000].into()),
         }],
+        appends: Vec::new(),
         change: ChangeKind::Insert,
         cause: Cause::Client,
         origin_region: "us-east-1".to_owned(),
