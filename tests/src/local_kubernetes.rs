@@ -27,6 +27,7 @@ mod cgroups;
 mod control_plane;
 mod files;
 mod kernel_settings;
+pub mod machine;
 mod namespaces;
 mod node;
 mod processes;
@@ -40,10 +41,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use self::files::Files;
 use crate::images;
+
+/// The name of a cluster's control groups, one per state directory.
+///
+/// # Errors
+///
+/// As [`LocalKubernetes::new`].
+pub fn control_group(state: &Path) -> Result<String> {
+    Ok(Files::new(state)?.control_group())
+}
 
 /// The environment variable that names the state directory; set for commands that run inside.
 pub const STATE_VARIABLE: &str = "STATOR_LOCAL_KUBERNETES";
@@ -105,8 +115,8 @@ impl LocalKubernetes {
     /// If a program is missing, cannot be built or started, or does not become ready in time.
     /// What was started is left for inspection; `down` removes it.
     pub fn up(&self, options: &UpOptions, progress: Progress<'_>) -> Result<()> {
-        require_root()?;
         packages::ensure(progress)?;
+        machine::check()?;
         let programs = Programs::ensure(progress)?;
         let _lock = self.files.lock()?;
         let status = self.status()?;
@@ -135,7 +145,7 @@ impl LocalKubernetes {
     ) -> Result<()> {
         let files = &self.files;
         files.create()?;
-        kernel_settings::save(files)?;
+        kernel_settings::save(files, &namespaces::other_clusters(files)?)?;
         certificates::issue(files)?;
         cgroups::create(files)?;
         let pause = files.pause_image();
@@ -169,7 +179,7 @@ impl LocalKubernetes {
     ///
     /// If something resists for more than a few seconds; it is named.
     pub fn down(&self) -> Result<()> {
-        require_root()?;
+        machine::require_root()?;
         let _lock = self.files.lock()?;
         self.remove()
     }
@@ -180,7 +190,10 @@ impl LocalKubernetes {
         if !self.files.exists() {
             return Ok(());
         }
-        kernel_settings::restore(&self.files)?;
+        // They are the whole machine's: the last cluster on it puts them back.
+        if namespaces::other_clusters(&self.files)?.is_empty() {
+            kernel_settings::restore(&self.files)?;
+        }
         self.files.remove()
     }
 
@@ -347,12 +360,4 @@ impl LocalKubernetes {
             },
         )
     }
-}
-
-fn require_root() -> Result<()> {
-    let output = Command::new("id").arg("-u").output().context("id")?;
-    if output.stdout != b"0\n" {
-        bail!("a local cluster makes namespaces and control groups, which takes root");
-    }
-    Ok(())
 }

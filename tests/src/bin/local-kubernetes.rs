@@ -15,7 +15,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use stator_tests::local_kubernetes::{LocalKubernetes, NODES, Programs, UpOptions, packages};
+use stator_tests::local_kubernetes::{
+    LocalKubernetes, NODES, Programs, UpOptions, machine, packages,
+};
 use stator_tests::volume_provisioner::{self, Where};
 
 #[derive(Parser)]
@@ -30,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Installs or names the system packages and builds the programs into the cache.
+    /// Installs or names the system packages, checks the machine and builds the programs into the cache.
     Setup,
     /// Starts the cluster, or does nothing if it is up.
     Up,
@@ -94,6 +96,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Setup => {
             packages::ensure(&progress)?;
+            machine::check()?;
             Programs::ensure(&progress)?;
         }
         Command::Up => {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::addresses::NODES;
 use super::files::Files;
@@ -40,6 +40,27 @@ pub(super) fn remove(files: &Files) -> Result<()> {
             &ours.join("cgroup.procs"),
             || Ok(remove_tree(&ours).is_ok()),
         )?;
+    }
+    Ok(())
+}
+
+/// Whether groups can be made at all: in a container they are often mounted read-only.
+pub(super) fn check_writable() -> Result<()> {
+    let hierarchies = hierarchies()?;
+    ensure!(
+        !hierarchies.is_empty(),
+        "a local cluster needs control groups, and none are mounted on this machine"
+    );
+    for hierarchy in hierarchies {
+        let probe = hierarchy.join(format!("stator-probe-{}", std::process::id()));
+        fs::create_dir(&probe)
+            .and_then(|()| fs::remove_dir(&probe))
+            .with_context(|| {
+                format!(
+                    "a local cluster makes control groups, and {} cannot be written",
+                    hierarchy.display()
+                )
+            })?;
     }
     Ok(())
 }

@@ -19,6 +19,18 @@ pub(super) fn holder(files: &Files) -> Result<Option<Pid>> {
     first_of_namespace(&script(files))
 }
 
+/// The state directories of other clusters that run on this machine.
+pub(super) fn other_clusters(files: &Files) -> Result<Vec<PathBuf>> {
+    let own = script(files);
+    let scripts = processes::first_scripts_of_namespaces()?;
+    Ok(scripts
+        .into_iter()
+        .filter(|script| script.ends_with("hold") && *script != own)
+        .filter_map(|script| script.parent().map(Path::to_path_buf))
+        .filter(|root| Files::new(root).is_ok_and(|files| files.exists()))
+        .collect())
+}
+
 /// Makes the namespaces and their network, and waits until they stand.
 pub(super) fn hold(files: &Files) -> Result<Pid> {
     let script = script(files);

@@ -5,8 +5,10 @@
     reason = "real processes take real time: nothing here is simulated"
 )]
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -60,7 +62,20 @@ fn tail(file: &Path, lines: usize) -> String {
 
 /// The process that runs `script` with the shell as the first one of its PID namespace.
 pub(super) fn first_of_namespace(script: &Path) -> Result<Option<Pid>> {
-    let script = script.as_os_str().as_encoded_bytes();
+    let found = shells_first_in_their_namespaces()?;
+    Ok(found
+        .into_iter()
+        .find_map(|(pid, running)| (running == script).then_some(pid)))
+}
+
+/// The scripts that shells run as the first ones of their PID namespaces.
+pub(super) fn first_scripts_of_namespaces() -> Result<Vec<PathBuf>> {
+    let found = shells_first_in_their_namespaces()?;
+    Ok(found.into_iter().map(|(_, script)| script).collect())
+}
+
+fn shells_first_in_their_namespaces() -> Result<Vec<(Pid, PathBuf)>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir("/proc").context("/proc")? {
         let Ok(entry) = entry else { continue };
         let Some(pid) = entry
@@ -75,14 +90,14 @@ pub(super) fn first_of_namespace(script: &Path) -> Result<Option<Pid>> {
             continue;
         };
         let mut arguments = arguments.split(|byte| *byte == 0);
-        if arguments.next() == Some(b"sh")
-            && arguments.next() == Some(script)
-            && is_first(&entry.path())
-        {
-            return Ok(Some(pid));
+        let (Some(b"sh"), Some(script)) = (arguments.next(), arguments.next()) else {
+            continue;
+        };
+        if is_first(&entry.path()) {
+            found.push((pid, PathBuf::from(OsStr::from_bytes(script))));
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn is_first(process: &Path) -> bool {

@@ -65,20 +65,17 @@ impl Cluster {
 #[test]
 #[ignore = "starts a Kubernetes cluster: takes root; cargo xtask test --only setup,kubernetes runs it"]
 fn a_cluster_serves_survives_cuts_and_leaves_nothing_behind() {
-    let before = Residue::of_machine();
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster(LocalKubernetes::new(&folder.path().join("cluster")).unwrap());
+    let state = folder.path().join("cluster");
+    let before = Residue::before(&state);
+    let cluster = Cluster(LocalKubernetes::new(&state).unwrap());
     let options = UpOptions {
         provisioner_program: env!("CARGO_BIN_EXE_local-kubernetes").into(),
     };
     let progress = |line: &str| eprintln!("{line}");
     cluster.0.up(&options, &progress).unwrap();
     cluster.0.up(&options, &progress).unwrap(); // nothing to do
-    assert_ne!(
-        Residue::of_machine(),
-        before,
-        "the look at the machine sees nothing"
-    );
+    let first = before.running();
 
     pods_keep_their_names_and_volumes(&cluster, folder.path());
     nothing_leads_out(&cluster);
@@ -91,6 +88,7 @@ fn a_cluster_serves_survives_cuts_and_leaves_nothing_behind() {
     cluster.0.kill_node("node-1").unwrap();
     cluster.0.up(&options, &progress).unwrap();
     cluster.wait_for("", "kubectl", &["get", "pods", "--output=name"]);
+    let second = before.running();
 
     cluster.0.down().unwrap();
     cluster.0.down().unwrap(); // nothing to do
@@ -100,7 +98,8 @@ fn a_cluster_serves_survives_cuts_and_leaves_nothing_behind() {
     };
     assert_eq!(cluster.0.status().unwrap(), stopped);
     assert!(!folder.path().join("cluster").exists());
-    before.assert_unchanged();
+    before.assert_nothing_of(&first);
+    before.assert_nothing_of(&second);
 }
 
 fn pods_keep_their_names_and_volumes(cluster: &Cluster, folder: &Path) {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::local_kubernetes::Progress;
+use crate::local_kubernetes::{Progress, machine};
 
 /// A file that must exist (a program's name, or one of several absolute paths) and the Debian package with it.
 const NEEDED: [(&[&str], &str); 9] = [
@@ -34,7 +34,7 @@ pub fn ensure(progress: Progress<'_>) -> Result<()> {
         return Ok(());
     }
     let packages = packages.join(" ");
-    if !Path::new("/usr/bin/apt-get").exists() {
+    if !Path::new("/usr/bin/apt-get").exists() || machine::require_root().is_err() {
         bail!("the local cluster needs these packages (Debian's names): {packages}");
     }
     progress(&format!("installing {packages}"));
