@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::process::{build, program_path, run as run_command, workspace_root};
+use crate::process::{build, on_path, program_path, run as run_command, workspace_root};
 use crate::setup::{Needed, packages};
 
 /// Flags of `cargo xtask bench`.
@@ -22,8 +22,9 @@ pub(crate) struct Options {
 /// Builds the release programs and runs the benchmarks.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if let Err(error) = packages(&[Needed {
-        program: "redis-server",
+        what: "redis-server",
         package: "redis-server",
+        found: || on_path("redis-server"),
     }]) {
         println!("the rows of Redis are left out: {error}");
     }

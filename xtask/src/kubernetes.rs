@@ -5,37 +5,48 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::images;
-use crate::process::{self, cargo, program_path};
+use crate::process::{self, cache_directory, cargo, program_path};
+use crate::{images, setup};
 
 /// System packages, and the programs of the local cluster: minutes on a cold cache, nothing afterwards.
 pub(crate) fn set_up() -> Result<()> {
+    setup::for_local_kubernetes()?;
     process::build("dev")?;
     process::run(local().arg("setup"))
 }
 
-/// The harness's own test, then the end-to-end suite on a cluster made for it.
+/// The harness's own test, then the end-to-end suite on a cluster made for it, which is not the one that a user may
+/// have up.
 pub(crate) fn end_to_end(python: &Path) -> Result<()> {
-    process::run(&mut suite(cargo(&[]), "local_kubernetes"))?;
+    process::run(&mut suite(cargo(&[]), "local_kubernetes")).context("the local cluster's test")?;
     let archives = images::run(&images::Options {
         profile: "dev".to_owned(),
         tag: env!("CARGO_PKG_VERSION").to_owned(),
         out: None,
     })?;
-    process::run(local().arg("up"))?;
-    let outcome = load_and_test(&archives, python);
+    let state = cache_directory()?.join("end-to-end");
+    let cluster = || {
+        let mut command = local();
+        command.arg("--state").arg(&state);
+        command
+    };
+    process::run(cluster().arg("down")).context("what a run that failed has left")?;
+    process::run(cluster().arg("up"))?;
+    let outcome = load_and_test(&cluster, &archives, python);
     if outcome.is_err() {
         println!(
-            "the logs of the cluster and its pods are kept until `cargo xtask local-kubernetes down`"
+            "the cluster and the logs of its pods are kept until the next run, or until \
+             cargo xtask local-kubernetes --state {} down",
+            state.display()
         );
         return outcome;
     }
-    process::run(local().arg("down"))
+    process::run(cluster().arg("down"))
 }
 
-fn load_and_test(archives: &[PathBuf], python: &Path) -> Result<()> {
-    process::run(local().arg("load-image").args(archives))?;
-    let mut inside = local();
+fn load_and_test(cluster: &dyn Fn() -> Command, archives: &[PathBuf], python: &Path) -> Result<()> {
+    process::run(cluster().arg("load-image").args(archives))?;
+    let mut inside = cluster();
     inside.args(["exec", "--"]).arg(cargo(&[]).get_program());
     process::run(suite(inside, "kube").env("STATOR_PYTHON", python)).context("end-to-end suite")
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that decides whether a change may land, and the Kubernetes suites when named.
+//! `cargo xtask test`: everything that decides whether a change may land.
 
 use std::process::Command;
 use std::time::Instant;
@@ -7,19 +7,19 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::process::{self, cargo, program_path, workspace_root};
-use crate::{kubernetes, python};
+use crate::{kubernetes, python, setup};
 
 /// Flags of `cargo xtask test`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Runs only these phases (by default all but setup and kubernetes).
+    /// Runs only these phases (default: all).
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Phase>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Phase {
-    /// System packages and the programs of the local Kubernetes.
+    /// System packages, every program of ours, and those of the local Kubernetes.
     Setup,
     /// rustfmt and clippy, with warnings as errors.
     Lint,
@@ -29,7 +29,7 @@ enum Phase {
     Rust,
     /// boto3 against a storage node, directly and through the cache.
     Conformance,
-    /// The local cluster itself, then the end-to-end suite on it; only when named.
+    /// The local cluster itself, then the end-to-end suite on it.
     Kubernetes,
 }
 
@@ -44,17 +44,12 @@ const ALL: [Phase; 6] = [
 
 /// Runs the phases in order and prints the minutes of each; the first failure ends the run.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    setup::build_tools()?;
     let mut report = Vec::new();
+    let start_of_all = Instant::now();
     let phases: Vec<_> = ALL
         .into_iter()
-        .filter(|phase| {
-            if options.only.is_empty() {
-                // These take root and a machine of their own: `--only setup,kubernetes`.
-                !matches!(phase, Phase::Setup | Phase::Kubernetes)
-            } else {
-                options.only.contains(phase)
-            }
-        })
+        .filter(|phase| options.only.is_empty() || options.only.contains(phase))
         .collect();
     for (position, phase) in phases.iter().enumerate() {
         let name = name(*phase);
@@ -71,10 +66,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let minutes = start.elapsed().as_secs_f64() / 60.0;
         report.push(format!("{name:<12} {minutes:5.1} min"));
         if let Err(error) = outcome {
-            println!("{}", report.join("\n"));
+            println!("minutes until the failure\n{}", report.join("\n"));
             return Err(error.context(format!("phase {name} failed")));
         }
     }
+    let minutes = start_of_all.elapsed().as_secs_f64() / 60.0;
+    report.push(format!("{:<12} {minutes:5.1} min", "all"));
     println!("all phases passed\n{}", report.join("\n"));
     Ok(())
 }
