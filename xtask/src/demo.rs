@@ -3,18 +3,18 @@
 mod kubernetes;
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::process::{OwnedChild, cargo, program_path, run as run_command, workspace_root};
-use crate::python;
+use crate::{python, setup};
 
 use kubernetes::Target;
 
@@ -52,25 +52,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("no signal handler")?;
     let root = workspace_root();
     let manifest = root.join(&options.manifest);
+    let serving = Serving {
+        until: (!options.once).then_some(stop),
+        manifest: &manifest,
+    };
+    setup::build_tools()?;
+    if let Some(target) = options.kubernetes {
+        let python = python::environment()?;
+        return kubernetes::demo(target, &manifest, &options.profile, &python, &serving);
+    }
+    // Before minutes of building.
+    ports_are_free()?;
     let data = options
         .data_dir
         .clone()
         .unwrap_or_else(|| root.join(".stator/demo"));
     let python = python::environment()?;
-    let serve = |children: &mut [OwnedChild]| {
-        while !options.once && !stop.load(Ordering::Relaxed) {
-            for child in children.iter_mut() {
-                child.check_running()?;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
-    };
-    if let Some(target) = options.kubernetes {
-        return kubernetes::demo(target, &manifest, &options.profile, &python, |_| {
-            serve(&mut [])
-        });
-    }
     println!(
         "building storage-node, dax-proxy and operator ({} profile)",
         options.profile
@@ -82,16 +79,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         &options.profile,
     ]))?;
     let mut children = start(&data, &options.profile)?;
-    let table = apply(&manifest, &options.profile)?;
+    apply(&manifest, &options.profile)?;
     println!();
     run_command(
         Command::new(python.join("python"))
             .arg(root.join("examples/demo.py"))
-            .arg(&table)
+            .arg(table_name(&manifest)?)
             .envs(client_environment()),
     )?;
-    print_endpoints(&data);
-    serve(&mut children)?;
+    print_endpoints(&data, &manifest);
+    serving.serve(&mut children, &|| apply(&manifest, &options.profile))?;
     println!("\nstopping; the data stays in {}", data.display());
     // The cache first, so that it does not lose its upstream while it drains.
     while let Some(child) = children.pop() {
@@ -100,12 +97,64 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn start(data: &std::path::Path, profile: &str) -> Result<Vec<OwnedChild>> {
-    for address in [NODE, CACHE] {
-        if TcpStream::connect(address).is_ok() {
-            bail!("something already listens on {address}");
+/// How long a demo serves, and what it looks at meanwhile.
+struct Serving<'a> {
+    /// Set by Ctrl-C; absent where it does not serve at all.
+    until: Option<Arc<AtomicBool>>,
+    manifest: &'a Path,
+}
+
+impl Serving<'_> {
+    /// Serves until Ctrl-C or the end of a child, and applies the manifest again each time that it was edited.
+    fn serve(&self, children: &mut [OwnedChild], apply: &dyn Fn() -> Result<()>) -> Result<()> {
+        let Some(stop) = &self.until else {
+            return Ok(());
+        };
+        let mut applied = std::fs::read(self.manifest).ok();
+        while !stop.load(Ordering::Relaxed) {
+            for child in children.iter_mut() {
+                child.check_running()?;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            let now = std::fs::read(self.manifest).ok();
+            // Editors that write anew leave the file empty or away for a moment.
+            if now == applied || now.as_ref().is_none_or(Vec::is_empty) {
+                continue;
+            }
+            println!("\n{} was edited", self.manifest.display());
+            // A mistake in it is for its author to mend; the demo goes on.
+            if let Err(error) = apply() {
+                println!("not applied: {error:#}");
+            }
+            applied = now;
         }
+        Ok(())
     }
+}
+
+/// Refuses to start beside something else that uses one of the demo's ports.
+fn ports_are_free() -> Result<()> {
+    let ports = [
+        (NODE, "storage-node"),
+        (NODE_OPS, "storage-node's metrics"),
+        (CACHE, "dax-proxy"),
+        (CACHE_OPS, "dax-proxy's metrics"),
+        (CACHE_PEERS, "dax-proxy's peers"),
+    ];
+    let busy: Vec<_> = ports
+        .iter()
+        .filter(|(address, _)| TcpListener::bind(address).is_err())
+        .map(|(address, purpose)| format!("{address} ({purpose})"))
+        .collect();
+    ensure!(
+        busy.is_empty(),
+        "cannot listen on {}: another program, or another demo, already does",
+        busy.join(", ")
+    );
+    Ok(())
+}
+
+fn start(data: &Path, profile: &str) -> Result<Vec<OwnedChild>> {
     let mut children = vec![OwnedChild::start(
         "storage-node",
         Command::new(program_path(profile, "storage-node"))
@@ -158,8 +207,8 @@ fn is_ready(ops: &str) -> bool {
     ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-/// Applies the manifest with the operator's own planner and returns the table's name.
-fn apply(manifest: &std::path::Path, profile: &str) -> Result<String> {
+/// Applies the manifest with the operator's own type and planner.
+fn apply(manifest: &Path, profile: &str) -> Result<()> {
     run_command(
         Command::new(program_path(profile, "operator"))
             .arg("apply")
@@ -167,12 +216,11 @@ fn apply(manifest: &std::path::Path, profile: &str) -> Result<String> {
             .arg(manifest)
             .args(["--endpoint", &format!("http://{NODE}")])
             .envs(client_environment()),
-    )?;
-    table_name(manifest)
+    )
 }
 
 /// The `tableName` of a manifest; whether it is a sound one is the operator's business.
-fn table_name(manifest: &std::path::Path) -> Result<String> {
+fn table_name(manifest: &Path) -> Result<String> {
     let text = std::fs::read_to_string(manifest)
         .with_context(|| format!("cannot read {}", manifest.display()))?;
     text.lines()
@@ -191,8 +239,9 @@ fn client_environment() -> [(&'static str, String); 5] {
     ]
 }
 
-fn print_endpoints(data: &std::path::Path) {
+fn print_endpoints(data: &Path, manifest: &Path) {
     println!("\nserving until Ctrl-C; the data is in {}", data.display());
+    println!("edit {} and the table changes", manifest.display());
     println!("  DynamoDB API          http://{NODE}");
     println!("  the same, cached      http://{CACHE}");
     println!("  metrics               http://{NODE_OPS}/metrics and http://{CACHE_OPS}/metrics");

@@ -1,5 +1,6 @@
 //! Running other programs: one place for working directory, errors and owned children.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -77,9 +78,10 @@ pub(crate) struct OwnedChild {
 }
 
 impl OwnedChild {
-    /// Starts the command.
+    /// Starts the command, out of reach of the terminal's Ctrl-C: it is asked once to end, by us.
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
         let child = command
+            .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
         Ok(Self {

@@ -1,14 +1,15 @@
 //! `cargo xtask demo --kubernetes`: the chart, a Table and a stock AWS client on a real Kubernetes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 
-use crate::images;
-use crate::process::{OwnedChild, on_path, program_path, run, workspace_root};
+use super::Serving;
+use crate::process::{OwnedChild, cache_directory, on_path, program_path, run, workspace_root};
+use crate::{images, setup};
 
 const NAMESPACE: &str = "stator-demo";
 const KIND_CLUSTER: &str = "stator-demo";
@@ -33,19 +34,29 @@ pub(crate) enum Target {
 /// A cluster and how to run programs against it.
 struct Cluster {
     target: Target,
+    /// The files of a local one: not those of the cluster that a user may have up.
+    state: PathBuf,
+    /// The program that makes a local one, built with the images.
+    program: PathBuf,
 }
 
-/// Installs everything, writes and reads, and calls `serve` until it returns; then removes what it made.
-pub(crate) fn demo(
+/// Installs everything, writes and reads, and serves; then removes what it made.
+pub(super) fn demo(
     target: Target,
     manifest: &Path,
     profile: &str,
     python: &Path,
-    serve: impl FnOnce(&str) -> Result<()>,
+    serving: &Serving<'_>,
 ) -> Result<()> {
     let cluster = Cluster {
         target: resolve(target),
+        state: cache_directory()?.join("demo"),
+        program: program_path(profile, "local-kubernetes"),
     };
+    if cluster.target == Target::Local {
+        println!("the cluster is three kube nodes in namespaces of this machine");
+        setup::for_local_kubernetes()?;
+    }
     let archives = if cluster.target == Target::Current {
         Vec::new()
     } else {
@@ -56,11 +67,12 @@ pub(crate) fn demo(
             out: None,
         })?
     };
-    cluster.up()?;
     let outcome = cluster
-        .load(&archives)
+        .up()
+        .and_then(|()| cluster.load(&archives))
         .and_then(|()| cluster.install(manifest))
-        .and_then(|table| cluster.use_table(&table, python, serve));
+        .and_then(|table| cluster.use_table(&table, manifest, python, serving));
+    // Also after half a start, and after Ctrl-C.
     let down = cluster.down();
     outcome.and(down)
 }
@@ -82,15 +94,17 @@ fn resolve(target: Target) -> Target {
     }
 }
 
-fn local() -> Command {
-    Command::new(program_path("dev", "local-kubernetes"))
-}
-
 impl Cluster {
+    fn local(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--state").arg(&self.state);
+        command
+    }
+
     /// A command that finds the cluster, and its Services' names where the target allows it.
     fn command(&self, program: &str) -> Command {
         if self.target == Target::Local {
-            let mut command = local();
+            let mut command = self.local();
             command.args(["exec", "--", program]);
             command
         } else {
@@ -107,9 +121,8 @@ impl Cluster {
     fn up(&self) -> Result<()> {
         match self.target {
             Target::Local => {
-                crate::process::build("dev")?;
-                run(local().arg("setup"))?;
-                run(local().arg("up"))
+                run(self.local().arg("setup"))?;
+                run(self.local().arg("up"))
             }
             Target::Kind => {
                 run(Command::new("kind").args(["create", "cluster", "--name", KIND_CLUSTER]))
@@ -118,9 +131,9 @@ impl Cluster {
         }
     }
 
-    fn load(&self, archives: &[std::path::PathBuf]) -> Result<()> {
+    fn load(&self, archives: &[PathBuf]) -> Result<()> {
         match self.target {
-            Target::Local => run(local().arg("load-image").args(archives)),
+            Target::Local => run(self.local().arg("load-image").args(archives)),
             Target::Kind => archives.iter().try_for_each(|archive| {
                 run(Command::new("kind")
                     .args(["load", "image-archive", "--name", KIND_CLUSTER])
@@ -149,30 +162,35 @@ impl Cluster {
             helm.args(["--set", "storageCluster.podAntiAffinityType=preferred"]);
         }
         run(&mut helm)?;
-        run(self.kubectl(&["apply", "--filename"]).arg(manifest))?;
         println!(
             "waiting until the table is Ready (storage nodes, certificates and cache start now)"
         );
-        run(self
-            .kubectl(&["wait", "--for=condition=Ready", WAIT, "--filename"])
-            .arg(manifest))?;
+        self.apply(manifest)?;
         run(&mut self.kubectl(&["get", "storageclusters,daxclusters,tables,pods"]))?;
         super::table_name(manifest)
+    }
+
+    /// Applies the manifest and waits until the table is as it says.
+    fn apply(&self, manifest: &Path) -> Result<()> {
+        run(self.kubectl(&["apply", "--filename"]).arg(manifest))?;
+        run(self
+            .kubectl(&["wait", "--for=condition=Ready", WAIT, "--filename"])
+            .arg(manifest))
     }
 
     fn use_table(
         &self,
         table: &str,
+        manifest: &Path,
         python: &Path,
-        serve: impl FnOnce(&str) -> Result<()>,
+        serving: &Serving<'_>,
     ) -> Result<()> {
-        let forward = (self.target != Target::Local)
-            .then(|| self.forward())
-            .transpose()?;
-        let endpoint = if forward.is_some() {
-            format!("http://{FORWARD}")
-        } else {
+        let mut forward = Vec::new();
+        let endpoint = if self.target == Target::Local {
             format!("http://dax.{NAMESPACE}.svc.cluster.local:8111")
+        } else {
+            forward.push(self.forward()?);
+            format!("http://{FORWARD}")
         };
         let key = self.secret("AWS_ACCESS_KEY_ID")?;
         let secret = self.secret("AWS_SECRET_ACCESS_KEY")?;
@@ -190,9 +208,13 @@ impl Cluster {
         println!("  DynamoDB API, cached  {endpoint}");
         println!("  key                   kubectl --namespace {NAMESPACE} get secret default-root");
         if self.target == Target::Local {
-            println!("  a shell inside        cargo xtask local-kubernetes exec -- bash");
+            println!(
+                "  a shell inside        cargo xtask local-kubernetes --state {} exec -- bash",
+                self.state.display()
+            );
         }
-        serve(table)
+        println!("edit {} and the table changes", manifest.display());
+        serving.serve(&mut forward, &|| self.apply(manifest))
     }
 
     fn forward(&self) -> Result<OwnedChild> {
@@ -230,7 +252,7 @@ impl Cluster {
 
     fn down(&self) -> Result<()> {
         match self.target {
-            Target::Local => run(local().arg("down")),
+            Target::Local => run(self.local().arg("down")),
             Target::Kind => {
                 run(Command::new("kind").args(["delete", "cluster", "--name", KIND_CLUSTER]))
             }
