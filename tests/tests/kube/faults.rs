@@ -261,11 +261,40 @@ async fn a_rolling_restart_fails_no_acknowledged_write() {
         patch,
     ]));
     wait_for("all pods to be new", LIMIT * 2, || {
-        let now = started();
+        let (now, away) = (started(), away());
+        assert!(away.len() < 2, "more than one at once: {away:?}");
         (now.len() == 3 && now.iter().all(|pod| !before.contains(pod))).then_some(())
     });
     load.resumes("the roll").await;
     load.judge().await;
+}
+
+/// Storage pods that stop, are not there, or are not ready.
+fn away() -> Vec<String> {
+    let sets = get(&[
+        "statefulsets",
+        "--selector=stator.dev/storage-cluster=default",
+    ]);
+    let pods = get(&["pods", "--selector=stator.dev/storage-cluster=default"]);
+    let serves = |pod: &serde_json::Value| {
+        let conditions = pod["status"]["conditions"].as_array();
+        pod["metadata"]["deletionTimestamp"].is_null()
+            && conditions.is_some_and(|conditions| {
+                conditions
+                    .iter()
+                    .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+            })
+    };
+    let pods = pods["items"].as_array().unwrap();
+    let serving: Vec<_> = pods.iter().filter(|pod| serves(pod)).collect();
+    let sets = sets["items"].as_array().unwrap();
+    assert_eq!(sets.len(), 3, "{sets:?}");
+    let names = sets
+        .iter()
+        .map(|set| format!("{}-0", set["metadata"]["name"].as_str().unwrap()));
+    names
+        .filter(|name| serving.iter().all(|pod| pod["metadata"]["name"] != **name))
+        .collect()
 }
 
 /// The uids of the storage pods.

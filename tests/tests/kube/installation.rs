@@ -1,11 +1,14 @@
 //! The one installation that all tests share, and their taking turns.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use super::kubectl::{self, NAMESPACE, run};
+
+/// Where the operator is.
+pub(crate) const OPERATOR_NAMESPACE: &str = "stator-system";
 
 /// From nothing to a table that serves: pods, elections, certificates.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -49,13 +52,17 @@ pub(crate) fn example() -> String {
     std::fs::read_to_string(root().join("examples/orders.yaml")).unwrap()
 }
 
-fn install() {
-    let chart = root().join("charts/stator");
-    run(Command::new("helm").arg("lint").arg(&chart));
+/// The chart's folder.
+pub(crate) fn chart() -> PathBuf {
+    root().join("charts/stator")
+}
+
+/// Installs the chart, or brings it to its present state.
+pub(crate) fn install_chart() {
     let mut helm = Command::new("helm");
     helm.args(["upgrade", "--install", "stator"])
-        .arg(&chart)
-        .args(["--namespace", "stator-system", "--create-namespace"])
+        .arg(chart())
+        .args(["--namespace", OPERATOR_NAMESPACE])
         .args(["--wait", "--timeout", "180s"])
         .args([
             "--set",
@@ -65,8 +72,19 @@ fn install() {
         helm.args(["--set-string", &format!("images.tag={tag}")]);
     }
     run(&mut helm);
-    let namespace = format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}");
-    kubectl::apply(&namespace);
+}
+
+/// A namespace that admits no pod but those of the restricted standard.
+fn restricted_namespace(name: &str) -> String {
+    let labels = "{pod-security.kubernetes.io/enforce: restricted}";
+    format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}, labels: {labels}}}}}")
+}
+
+fn install() {
+    run(Command::new("helm").arg("lint").arg(chart()));
+    kubectl::apply(&restricted_namespace(OPERATOR_NAMESPACE));
+    kubectl::apply(&restricted_namespace(NAMESPACE));
+    install_chart();
     kubectl::apply(&example());
     // The conditions come with the objects, and the objects with the operator.
     for object in ["storagecluster/default", "daxcluster/default"] {

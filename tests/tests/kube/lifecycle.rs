@@ -10,7 +10,7 @@ use super::endpoints;
 use super::installation::{example, healthy, turn};
 use super::kubectl::{self, get, kubectl, run, try_run, wait_for};
 
-const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 pub(crate) fn key() -> Key {
     let (id, secret) = root_key();

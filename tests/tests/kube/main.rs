@@ -15,6 +15,7 @@
     reason = "a test of real processes in real time"
 )]
 
+mod chart;
 mod clients;
 mod endpoints;
 mod faults;
