@@ -136,3 +136,32 @@ fn the_compatibility_page_tells_the_truth_about_operations() {
         assert_eq!(row.contains("| built |"), operation.is_built(), "{row}");
     }
 }
+
+/// There is not always a Docker to try it with.
+#[test]
+fn the_dockerfile_builds_the_images_of_xtask_with_the_rust_of_the_workspace() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (dockerfile, workspace) = (read("docker/Dockerfile"), read("Cargo.toml"));
+    let rust = workspace
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .trim_matches('"');
+    assert!(
+        dockerfile.contains(&format!("FROM rust:{rust}-")),
+        "not Rust {rust}"
+    );
+    for program in ["storage-node", "dax-proxy", "operator"] {
+        assert!(
+            read("xtask/src/images.rs").contains(&format!("\"{program}\"")),
+            "{program} is no image of xtask"
+        );
+        for line in [
+            format!("FROM base AS {program}"),
+            format!("COPY --from=build /programs/{program} /usr/local/bin/{program}"),
+            format!("ENTRYPOINT [\"/usr/local/bin/{program}\"]"),
+        ] {
+            assert!(dockerfile.contains(&line), "no {line:?}");
+        }
+    }
+}
