@@ -45,9 +45,9 @@ fn client(program: PathBuf, endpoint: &Endpoint) -> Command {
 }
 
 #[track_caller]
-fn boto3(endpoint: &Endpoint) {
+fn boto3(endpoint: &Endpoint, way: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kube/clients.py");
-    let said = run(client(python(), endpoint).arg(script));
+    let said = run(client(python(), endpoint).arg(script).arg(way));
     assert!(
         said.ends_with("all operations answered as documented"),
         "{said}"
@@ -80,28 +80,16 @@ fn command_line(endpoint: &Endpoint) {
     aws(&[&["update-item", "--key", key][..], &set].concat());
     assert_eq!(aws(&read), "13.5");
     let count = ["--query", "Count", "--output", "text"];
-    let condition = ["--key-condition-expression", "customerId = :c"];
+    let query = ["query", "--consistent-read", "--key-condition-expression"];
+    let query = [&query[..], &["customerId = :c"]].concat();
     let values = ["--expression-attribute-values", values];
-    assert_eq!(
-        aws(&[&["query"][..], &condition, &values, &count].concat()),
-        "1"
-    );
-    let filter = ["--filter-expression", "customerId = :c"];
-    assert_eq!(
-        aws(&[&["scan"][..], &filter, &values, &count].concat()),
-        "1"
-    );
+    let query = [&query[..], &values, &count].concat();
+    assert_eq!(aws(&query), "1");
+    let scan = ["scan", "--consistent-read", "--filter-expression"];
+    let scan = [&scan[..], &["customerId = :c"], &values, &count].concat();
+    assert_eq!(aws(&scan), "1");
     aws(&["delete-item", "--key", key]);
-    assert_eq!(
-        aws(&[
-            &["query", "--consistent-read"][..],
-            &condition,
-            &values,
-            &count
-        ]
-        .concat()),
-        "0"
-    );
+    assert_eq!(aws(&query), "0");
 }
 
 #[test]
@@ -109,7 +97,7 @@ fn command_line(endpoint: &Endpoint) {
 fn stock_clients_use_the_table_through_the_database_service() {
     let _turn = turn();
     let endpoint = endpoints::service("dynamodb", 8000);
-    boto3(&endpoint);
+    boto3(&endpoint, "store");
     command_line(&endpoint);
 }
 
@@ -118,6 +106,6 @@ fn stock_clients_use_the_table_through_the_database_service() {
 fn stock_clients_use_the_table_through_the_cache_service() {
     let _turn = turn();
     let endpoint = endpoints::service("dax", 8111);
-    boto3(&endpoint);
+    boto3(&endpoint, "cache");
     command_line(&endpoint);
 }
