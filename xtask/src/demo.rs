@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::process::{OwnedChild, cargo, program_path, run as run_command, workspace_root};
+use crate::process::{OwnedChild, build, program_path, run as run_command, workspace_root};
 use crate::{python, setup};
 
 use kubernetes::Target;
@@ -68,16 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .clone()
         .unwrap_or_else(|| root.join(".stator/demo"));
     let python = python::environment()?;
-    println!(
-        "building storage-node, dax-proxy and operator ({} profile)",
-        options.profile
-    );
-    run_command(&mut cargo(&[
-        "build",
-        "--locked",
-        "--profile",
-        &options.profile,
-    ]))?;
+    build(&options.profile)?;
     let mut children = start(&data, &options.profile)?;
     apply(&manifest, &options.profile)?;
     println!();
