@@ -78,7 +78,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             .arg(table_name(&manifest)?)
             .envs(client_environment()),
     )?;
-    print_endpoints(&data, &manifest);
+    if !options.once {
+        print_endpoints(&data, &manifest);
+    }
     serving.serve(&mut children, &|| apply(&manifest, &options.profile))?;
     println!("\nstopping; the data stays in {}", data.display());
     // The cache first, so that it does not lose its upstream while it drains.

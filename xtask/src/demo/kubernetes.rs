@@ -204,6 +204,9 @@ impl Cluster {
             .arg(workspace_root().join("examples/demo.py"))
             .arg(table);
         run(&mut client)?;
+        if serving.until.is_none() {
+            return Ok(());
+        }
         println!("\nserving until Ctrl-C, in namespace {NAMESPACE}");
         println!("  DynamoDB API, cached  {endpoint}");
         println!("  key                   kubectl --namespace {NAMESPACE} get secret default-root");
