@@ -254,6 +254,9 @@ impl Cluster {
     }
 
     fn down(&self) -> Result<()> {
+        if matches!(self.target, Target::Local | Target::Kind) {
+            println!("\nremoving the cluster with its data");
+        }
         match self.target {
             Target::Local => run(self.local().arg("down")),
             Target::Kind => {
