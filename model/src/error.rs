@@ -7,9 +7,11 @@ use std::fmt;
 use crate::value::Item;
 
 mod code;
+mod throttled;
 mod wire;
 
 pub use code::ErrorCode;
+pub use throttled::{Throttled, ThrottlingReason, ThroughputLimit, Usage};
 
 /// An error as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct ApiError {
     pub message: Option<String>,
     /// The item that failed a condition, when `ReturnValuesOnConditionCheckFailure` asked for it.
     pub item: Option<Item>,
+    /// What was out of capacity.
+    pub throttling_reasons: Vec<ThrottlingReason>,
     /// How far the check that failed is from the item: see [`ValidationScope`].
     pub scope: ValidationScope,
 }
@@ -54,6 +58,7 @@ impl ApiError {
             code,
             message: None,
             item: None,
+            throttling_reasons: Vec::new(),
             scope: ValidationScope::Bare,
         }
     }

@@ -30,6 +30,7 @@ mod query;
 mod resource_arn;
 mod resource_policy;
 mod scan;
+mod stream_label;
 mod tag_rules;
 mod tags;
 mod time_to_live;
@@ -68,6 +69,7 @@ pub use resource_policy::{
     policy_not_found,
 };
 pub use scan::{ScanRequest, ScanResponse};
+pub use stream_label::stream_label;
 pub use tag_rules::merge_tags;
 pub use tags::{
     ListTagsOfResourceRequest, ListTagsOfResourceResponse, TagResourceRequest, UntagResourceRequest,

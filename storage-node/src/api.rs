@@ -8,21 +8,29 @@ pub mod service;
 
 mod metrics;
 mod request;
+mod resource;
 mod respond;
 mod write;
 
 mod batch_get_item;
 mod batch_write_item;
+mod continuous_backups;
+mod contributor_insights;
 mod create_table;
 mod delete_item;
 mod delete_table;
+mod describe_limits;
 mod describe_table;
+mod describe_time_to_live;
 mod get_item;
 mod list_tables;
 mod put_item;
 mod query;
+mod resource_policy;
 mod scan;
+mod tags;
 mod update_item;
 mod update_table;
+mod update_time_to_live;
 
 pub use service::{Access, Api, ApiMetrics};

@@ -27,6 +27,7 @@ mod background;
 mod leaders;
 mod serve;
 pub mod status;
+mod throughput;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use stator_kit::task::TaskOwner;
 use tokio::sync::Mutex;
 
 pub use self::catalog::{Catalog, Table};
+pub use self::control::UnbackedSettings;
 use self::guard::GroupGuard;
 use self::latch::Latches;
 pub use self::page::{Page, PageQuery, PageTexts};
@@ -47,6 +49,7 @@ use crate::engine::Engine;
 use crate::identity::VolumeIdentity;
 use crate::replication::{GroupHandle, GroupId, NodeId};
 use crate::rpc::Transport;
+use crate::throttle::{Throttle, Throttling};
 
 /// Partitions of a new table. Four spread a table's load over four groups and cost four rows.
 pub const PARTITIONS_DEFAULT: u32 = 4;
@@ -73,6 +76,10 @@ pub struct ClusterOptions {
     pub random: Arc<dyn RandomSource>,
     /// Owner of background work.
     pub tasks: TaskOwner,
+    /// What throughput is held to.
+    pub throttling: Throttling,
+    /// What becomes of settings with nothing behind them.
+    pub unbacked: UnbackedSettings,
 }
 
 /// A node's handle to the database.
@@ -85,6 +92,10 @@ pub struct Cluster {
     clock: Arc<dyn WallClock>,
     random: Arc<dyn RandomSource>,
     tasks: TaskOwner,
+    throttle: Throttle,
+    /// The beginning of the throttle's time.
+    opened_at: tokio::time::Instant,
+    unbacked: UnbackedSettings,
     catalog: Catalog,
     latches: Latches,
     /// One change of the catalog at a time, on the leader of the meta group.
@@ -115,6 +126,8 @@ impl Cluster {
             clock,
             random,
             tasks,
+            throttling,
+            unbacked,
         } = options;
         let catalog = Catalog::open(Arc::clone(&engine))?;
         let groups = groups
@@ -138,6 +151,9 @@ impl Cluster {
             clock,
             random,
             tasks,
+            throttle: Throttle::new(throttling),
+            opened_at: tokio::time::Instant::now(),
+            unbacked,
             catalog,
             latches: Latches::default(),
             catalog_latch: Arc::default(),
@@ -180,7 +196,8 @@ impl Cluster {
         NodeId(self.identity.node_id)
     }
 
-    fn now_millis(&self) -> u64 {
+    /// Now, milliseconds since 1970.
+    pub fn now_millis(&self) -> u64 {
         stator_kit::clock::unix_millis(self.clock.now())
     }
 

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use stator_kit::telemetry::TelemetryArgs;
 
+use crate::throttle::Throttling;
+
 /// A node of a replicated DynamoDB-compatible database.
 #[derive(Debug, Parser)]
 #[command(name = "storage-node", version)]
@@ -51,6 +53,9 @@ pub struct DevArgs {
     /// Credentials file; when given, signatures are verified as `serve` does.
     #[arg(long, env = "STATOR_CREDENTIALS_FILE")]
     pub credentials_file: Option<PathBuf>,
+    /// What throughput is held to; local programs are not slowed down by default.
+    #[arg(long, env = "STATOR_THROTTLING", value_enum, default_value_t = Throttling::Off)]
+    pub throttling: Throttling,
 }
 
 /// Flags of `serve`.
@@ -103,6 +108,10 @@ pub struct ServeArgs {
     /// Data groups of a new cluster, 1 to 256. Default: two a node, so that leaders spread evenly.
     #[arg(long, env = "STATOR_GROUPS", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub groups: Option<u32>,
+    /// What throughput is held to: nothing, what tables ask for (provisioned units and
+    /// OnDemandThroughput), or also the ceilings of the service for partitions and on-demand tables.
+    #[arg(long, env = "STATOR_THROTTLING", value_enum, default_value_t = Throttling::Configured)]
+    pub throttling: Throttling,
 }
 
 /// One node in `--peers`.

@@ -11,6 +11,8 @@ pub mod hlc;
 
 pub mod table;
 
+pub mod throttle;
+
 pub mod engine;
 pub mod rpc;
 

@@ -9,6 +9,7 @@ use stator_kit::clock::SystemWallClock;
 use stator_kit::rng::OsRandom;
 use stator_kit::shutdown::Signals;
 use stator_kit::task::TaskOwner;
+use stator_storage_node::cluster::UnbackedSettings;
 use stator_storage_node::config::{Cli, Command, DevArgs, Peer, ServeArgs};
 use stator_storage_node::node::{DataDir, Node, NodeOptions, Seams, Security};
 
@@ -72,6 +73,7 @@ fn dev(args: DevArgs) -> anyhow::Result<NodeOptions> {
         ops_listen,
         in_memory,
         credentials_file,
+        throttling,
     } = args;
     if credentials_file.is_none() {
         tracing::warn!(%listen, "dev takes any caller: signatures are not verified, loopback only");
@@ -100,6 +102,8 @@ fn dev(args: DevArgs) -> anyhow::Result<NodeOptions> {
         rpc_listen: None,
         admin_listen: None,
         ops_listen: Some(ops_listen),
+        throttling,
+        unbacked: UnbackedSettings::Store,
     })
 }
 
@@ -120,6 +124,7 @@ fn serve(args: ServeArgs) -> anyhow::Result<NodeOptions> {
         admin_listen,
         ops_listen,
         groups,
+        throttling,
     } = args;
     let groups = groups.unwrap_or_else(|| default_groups(sorted.len()));
     let security = match tls_dir {
@@ -150,6 +155,8 @@ fn serve(args: ServeArgs) -> anyhow::Result<NodeOptions> {
         rpc_listen,
         admin_listen: Some(admin_listen),
         ops_listen: Some(ops_listen),
+        throttling,
+        unbacked: UnbackedSettings::Refuse,
     })
 }
 

@@ -31,7 +31,7 @@ use self::volume::Volume;
 use crate::api::admin::Admin;
 use crate::api::{Access, Api, ApiMetrics};
 use crate::cluster::group_state::GroupRanges;
-use crate::cluster::{Cluster, ClusterOptions};
+use crate::cluster::{Cluster, ClusterOptions, UnbackedSettings};
 use crate::config::Peer;
 use crate::error::StartError;
 use crate::identity::bootstrap::{BootstrapOptions, node_id_at};
@@ -41,6 +41,7 @@ use crate::replication::{
     ReplicationOptions, Timing,
 };
 use crate::rpc::{RpcHandler, Transport};
+use crate::throttle::Throttling;
 
 /// How long requests in flight get to end after the node stopped accepting.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,6 +95,10 @@ pub struct NodeOptions {
     pub admin_listen: Option<SocketAddr>,
     /// The ops port.
     pub ops_listen: Option<SocketAddr>,
+    /// What throughput is held to.
+    pub throttling: Throttling,
+    /// What becomes of settings with nothing behind them.
+    pub unbacked: UnbackedSettings,
 }
 
 /// What a node takes from its surroundings, so that tests hold it.
@@ -437,6 +442,8 @@ impl Joining {
             clock: self.seams.clock,
             random: self.seams.random,
             tasks: self.tasks.clone(),
+            throttling: self.options.throttling,
+            unbacked: self.options.unbacked,
         })?;
         self.rpc.begin(replication.clone(), Arc::clone(&cluster));
         begin_groups(&identity, &replication, &cluster, &self.tasks).await?;

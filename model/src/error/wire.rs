@@ -2,10 +2,10 @@
 
 use serde::de::MapAccess;
 
-use crate::error::{ApiError, ErrorCode};
+use crate::error::{ApiError, ErrorCode, ThrottlingReason};
 use crate::json::AttributeMap;
 use crate::json::read::{Context, Member, Members, read_document};
-use crate::json::write::{Object, write_item};
+use crate::json::write::{Object, write_item, write_list};
 use crate::value::Item;
 
 impl ApiError {
@@ -22,6 +22,19 @@ impl ApiError {
         }
         if let Some(item) = &self.item {
             write_item(item, object.member("Item"));
+        }
+        if !self.throttling_reasons.is_empty() {
+            let member = reasons_member(self.code);
+            write_list(
+                &self.throttling_reasons,
+                object.member(member),
+                |reason, out| {
+                    let mut object = Object::begin(out);
+                    object.text("reason", &reason.reason);
+                    object.text("resource", &reason.resource);
+                    object.end();
+                },
+            );
         }
         object.end();
         out
@@ -41,6 +54,7 @@ impl ApiError {
             Some(code) => ApiError {
                 message: wire.message,
                 item: wire.item,
+                throttling_reasons: wire.throttling_reasons,
                 ..ApiError::without_message(code)
             },
             None => {
@@ -65,11 +79,41 @@ fn message_member(code: ErrorCode) -> &'static str {
     }
 }
 
+/// The model spells the member of ThrottlingException with a lower-case letter.
+fn reasons_member(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::ThrottlingException => "throttlingReasons",
+        _ => "ThrottlingReasons",
+    }
+}
+
 #[derive(Default)]
 struct ErrorWire {
     type_name: Option<String>,
     message: Option<String>,
     item: Option<Item>,
+    throttling_reasons: Vec<ThrottlingReason>,
+}
+
+#[derive(Default)]
+struct ReasonWire {
+    reason: Option<String>,
+    resource: Option<String>,
+}
+
+impl Members for ReasonWire {
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        value: Member<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        match name {
+            "reason" => self.reason = value.text()?,
+            "resource" => self.resource = value.text()?,
+            _ => value.ignore()?,
+        }
+        Ok(())
+    }
 }
 
 impl Members for ErrorWire {
@@ -82,6 +126,16 @@ impl Members for ErrorWire {
             "__type" => self.type_name = value.text()?,
             "message" | "Message" => self.message = value.text()?,
             "Item" => self.item = value.read(AttributeMap::ITEM)?,
+            "ThrottlingReasons" | "throttlingReasons" => {
+                let reasons = value.structures::<ReasonWire>()?.unwrap_or_default();
+                self.throttling_reasons = reasons
+                    .into_iter()
+                    .map(|wire| ThrottlingReason {
+                        reason: wire.reason.unwrap_or_default(),
+                        resource: wire.resource.unwrap_or_default(),
+                    })
+                    .collect();
+            }
             _ => value.ignore()?,
         }
         Ok(())
@@ -120,6 +174,24 @@ mod tests {
         );
     }
 
+    fn throttled(on_demand: bool) -> ApiError {
+        ApiError::from(crate::error::Throttled {
+            resource: "arn",
+            is_index: false,
+            on_demand,
+            usage: crate::error::Usage::Read,
+            limit: crate::error::ThroughputLimit::KeyRangeThroughput,
+        })
+    }
+
+    #[test]
+    fn throttling_reasons_are_spelled_by_the_error() {
+        let reasons = r#"[{"reason":"TableReadKeyRangeThroughputExceeded","resource":"arn"}]"#;
+        let body = |on_demand| String::from_utf8(throttled(on_demand).to_json_body()).unwrap();
+        assert!(body(false).ends_with(&format!(r#","ThrottlingReasons":{reasons}}}"#)));
+        assert!(body(true).ends_with(&format!(r#","throttlingReasons":{reasons}}}"#)));
+    }
+
     #[test]
     fn a_client_reads_back_what_was_written() {
         let item = Item::from([("pk".to_owned(), AttributeValue::string("a"))]);
@@ -127,6 +199,8 @@ mod tests {
             ApiError::conditional_check_failed(Some(item)),
             ApiError::serialization("NUMBER_VALUE cannot be converted to String"),
             ApiError::not_found(),
+            throttled(false),
+            throttled(true),
         ] {
             assert_eq!(ApiError::from_json_body(400, &error.to_json_body()), error);
         }

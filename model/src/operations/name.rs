@@ -165,6 +165,21 @@ impl Operation {
                 | Operation::Scan
                 | Operation::BatchGetItem
                 | Operation::BatchWriteItem
+                | Operation::UpdateTimeToLive
+                | Operation::DescribeTimeToLive
+                | Operation::TagResource
+                | Operation::UntagResource
+                | Operation::ListTagsOfResource
+                | Operation::DescribeLimits
+                | Operation::DescribeEndpoints
+                | Operation::UpdateContinuousBackups
+                | Operation::DescribeContinuousBackups
+                | Operation::UpdateContributorInsights
+                | Operation::DescribeContributorInsights
+                | Operation::ListContributorInsights
+                | Operation::PutResourcePolicy
+                | Operation::GetResourcePolicy
+                | Operation::DeleteResourcePolicy
         )
     }
 
@@ -175,6 +190,13 @@ impl Operation {
             Operation::CreateTable
                 | Operation::UpdateTable
                 | Operation::DeleteTable
+                | Operation::UpdateTimeToLive
+                | Operation::TagResource
+                | Operation::UntagResource
+                | Operation::UpdateContinuousBackups
+                | Operation::UpdateContributorInsights
+                | Operation::PutResourcePolicy
+                | Operation::DeleteResourcePolicy
                 | Operation::PutItem
                 | Operation::UpdateItem
                 | Operation::DeleteItem
@@ -209,7 +231,7 @@ mod tests {
                 .iter()
                 .filter(|operation| operation.is_built())
                 .count(),
-            13
+            28
         );
     }
 

@@ -63,8 +63,21 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     }
     let mut room = BATCH_GET_SIZE_BYTES_MAX;
     let mut answers = Vec::with_capacity(ready.len());
+    let mut throttled = None;
     for read in &ready {
-        answers.push(read_table(&call, read, &mut room).await?);
+        match read_table(&call, read, &mut room).await {
+            Ok(answer) => answers.push(answer),
+            Err(error) if error.is_throttled() => {
+                answers.push(TableAnswer::default());
+                throttled = throttled.or(Some(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(error) = throttled
+        && answers.iter().all(|answer| answer.processed == 0)
+    {
+        return Err(error);
     }
     Ok(response(&ready, &answers, request.return_consumed_capacity))
 }

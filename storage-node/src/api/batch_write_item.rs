@@ -74,7 +74,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     for ((given, write), result) in writes.iter().zip(results) {
         match result {
             Ok(outcome) => *units.entry(given).or_default() += outcome.units,
-            Err(error) if error.code == ErrorCode::InternalServerError => {
+            Err(error) if error.code == ErrorCode::InternalServerError || error.is_throttled() => {
                 left.entry(given).or_default().push(write);
                 first_error = first_error.or(Some(error));
             }

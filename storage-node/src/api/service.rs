@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN,
+    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 pub use super::metrics::ApiMetrics;
 use super::respond;
+use crate::cluster::message::ControlOperation;
 use crate::cluster::{Cluster, REQUEST_TIMEOUT};
 
 /// How long a body may take to arrive.
@@ -63,6 +64,17 @@ pub(super) struct Call<'a> {
     pub(super) body: Bytes,
     /// When the server gives up.
     pub(super) deadline: Instant,
+    /// The host that the caller asked.
+    pub(super) host: Option<&'a str>,
+}
+
+impl Call<'_> {
+    /// Runs the operation on the leader of the catalog.
+    pub(super) async fn control(&self, operation: ControlOperation) -> Result<Bytes, ApiError> {
+        self.cluster
+            .control(operation, self.body.clone(), self.deadline)
+            .await
+    }
 }
 
 impl Api {
@@ -172,6 +184,7 @@ impl Api {
             principal: &principal,
             body,
             deadline,
+            host: parts.headers.get(HOST).and_then(|host| host.to_str().ok()),
         };
         dispatch(operation, call).await
     }
@@ -192,6 +205,21 @@ async fn dispatch(operation: Operation, call: Call<'_>) -> Result<Bytes, ApiErro
         Operation::DeleteTable => super::delete_table::run(call).await,
         Operation::DescribeTable => super::describe_table::run(call).await,
         Operation::ListTables => super::list_tables::run(call).await,
+        Operation::UpdateTimeToLive => super::update_time_to_live::run(call).await,
+        Operation::DescribeTimeToLive => super::describe_time_to_live::run(call).await,
+        Operation::TagResource => super::tags::tag(call).await,
+        Operation::UntagResource => super::tags::untag(call).await,
+        Operation::ListTagsOfResource => super::tags::list(call).await,
+        Operation::DescribeLimits => super::describe_limits::limits(&call),
+        Operation::DescribeEndpoints => super::describe_limits::endpoints(&call),
+        Operation::UpdateContinuousBackups => super::continuous_backups::update(call).await,
+        Operation::DescribeContinuousBackups => super::continuous_backups::describe(call).await,
+        Operation::UpdateContributorInsights => super::contributor_insights::update(call).await,
+        Operation::DescribeContributorInsights => super::contributor_insights::describe(call).await,
+        Operation::ListContributorInsights => super::contributor_insights::list(call).await,
+        Operation::PutResourcePolicy => super::resource_policy::put(call).await,
+        Operation::GetResourcePolicy => super::resource_policy::get(call).await,
+        Operation::DeleteResourcePolicy => super::resource_policy::delete(call).await,
         other => {
             super::request::authorize(&call, &other.action(), "*")?;
             Err(other.not_supported())

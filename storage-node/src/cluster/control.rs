@@ -5,10 +5,16 @@
 //! asks for a barrier: the leader confirms itself and names a log index, and the asker waits until it
 //! has applied that much. The data path never does either while tables are where it thinks.
 
+mod capacity_plan;
 pub mod describe;
+mod describe_index;
+mod expiry_plan;
+mod index_plan;
 mod readers;
+mod settings_plan;
+mod stream_plan;
 pub mod tables;
-mod unbuilt;
+mod unbacked;
 
 use std::sync::Arc;
 
@@ -16,6 +22,7 @@ use bytes::Bytes;
 use stator_model::error::ApiError;
 use tokio::time::{Instant, timeout_at};
 
+pub use self::unbacked::UnbackedSettings;
 use super::catalog::rows::{COUNTERS_KEY, CountersRow, LastChange, Row};
 use super::catalog::{CatalogState, read};
 use super::message::{ControlMessage, ControlOperation, DataAnswer, DataRequest, Refusal};
@@ -127,6 +134,7 @@ impl Cluster {
             now_millis: now,
             table_id,
             groups,
+            unbacked: self.unbacked,
         };
         let request_id = RequestId(message.request_id);
         self.change_catalog(request_id, deadline, |state, counters| {

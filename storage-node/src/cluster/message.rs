@@ -271,6 +271,20 @@ pub enum ControlOperation {
     UpdateTable,
     /// `DeleteTable`.
     DeleteTable,
+    /// `UpdateTimeToLive`.
+    UpdateTimeToLive,
+    /// `TagResource`.
+    TagResource,
+    /// `UntagResource`.
+    UntagResource,
+    /// `UpdateContinuousBackups`.
+    UpdateContinuousBackups,
+    /// `UpdateContributorInsights`.
+    UpdateContributorInsights,
+    /// `PutResourcePolicy`.
+    PutResourcePolicy,
+    /// `DeleteResourcePolicy`.
+    DeleteResourcePolicy,
 }
 
 /// A control-plane operation.

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stator_model::error::ApiError;
+use stator_model::capacity::read_units;
+use stator_model::error::{ApiError, Usage};
 use stator_model::expression::{
     ConditionExpression, ExpressionContext, ExpressionKind, ProjectionExpression,
 };
@@ -174,6 +175,11 @@ impl Cluster {
         query: &PageQuery,
         deadline: Instant,
     ) -> Result<bool, RouteError> {
+        // A page that has begun goes on: what it consumes is charged all the same.
+        if page.scanned_count == 0 {
+            self.admit(table, Usage::Read, partition.partition_id)
+                .map_err(RouteError::Api)?;
+        }
         let size_max = u64::try_from(PAGE_SIZE_BYTES_MAX).unwrap_or(u64::MAX);
         let left = size_max.saturating_sub(page.scanned_size_bytes);
         let room = Room {
@@ -192,6 +198,9 @@ impl Cluster {
             room,
         };
         let outcome = self.route(&routed, deadline).await?;
+        let size = usize::try_from(outcome.scanned_size_bytes).unwrap_or(usize::MAX);
+        let units = read_units(size, query.consistent);
+        self.charge(table, Usage::Read, partition.partition_id, units);
         if !outcome.items_json.is_empty() {
             if !page.items_json.is_empty() {
                 page.items_json.push(b',');

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stator_model::error::ApiError;
+use stator_model::capacity::read_units;
+use stator_model::error::{ApiError, Usage};
 use stator_model::key::PrimaryKey;
 use tokio::time::Instant;
 
@@ -32,8 +33,34 @@ impl Cluster {
     /// Reads one item.
     ///
     /// # Errors
-    /// A 500 at the deadline, or when the stored item cannot be read.
+    /// A throttling error, a 500 at the deadline, or when the stored item cannot be read.
     pub async fn get(
+        &self,
+        table: &Arc<Table>,
+        key: &PrimaryKey,
+        consistent: bool,
+        deadline: Instant,
+    ) -> Result<Option<StoredItem>, ApiError> {
+        let partition = partition_for(table, key)?.partition_id;
+        self.admit(table, Usage::Read, partition)?;
+        let item = self.get_admitted(table, key, consistent, deadline).await?;
+        self.charge_read(table, partition, item.as_ref(), consistent);
+        Ok(item)
+    }
+
+    fn charge_read(
+        &self,
+        table: &Table,
+        partition: u64,
+        item: Option<&StoredItem>,
+        consistent: bool,
+    ) {
+        let size = item.map_or(0, |item| item.size_bytes);
+        let units = read_units(size, consistent);
+        self.charge(table, Usage::Read, partition, units);
+    }
+
+    async fn get_admitted(
         &self,
         table: &Arc<Table>,
         key: &PrimaryKey,
@@ -79,14 +106,23 @@ impl Cluster {
         consistent: bool,
         deadline: Instant,
     ) -> Result<Vec<Option<StoredItem>>, ApiError> {
-        let mut table = Arc::clone(table);
-        loop {
-            match self.get_many_of(&table, keys, consistent, deadline).await {
-                Ok(items) => return Ok(items),
-                Err(RouteError::Api(error)) => return Err(error),
-                Err(RouteError::Stale) => table = self.renewed(&table, deadline).await?,
-            }
+        if let Some(first) = keys.first() {
+            let partition = partition_for(table, first)?.partition_id;
+            self.admit(table, Usage::Read, partition)?;
         }
+        let mut newest = Arc::clone(table);
+        let items = loop {
+            match self.get_many_of(&newest, keys, consistent, deadline).await {
+                Ok(items) => break items,
+                Err(RouteError::Api(error)) => return Err(error),
+                Err(RouteError::Stale) => newest = self.renewed(&newest, deadline).await?,
+            }
+        };
+        for (key, item) in keys.iter().zip(&items) {
+            let partition = partition_for(table, key)?.partition_id;
+            self.charge_read(table, partition, item.as_ref(), consistent);
+        }
+        Ok(items)
     }
 
     async fn get_many_of(

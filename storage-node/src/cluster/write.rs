@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stator_model::error::ApiError;
+use stator_model::capacity::write_units;
+use stator_model::error::{ApiError, ErrorCode, Usage};
 use stator_model::expression::{
     ConditionExpression, ExpressionContext, ExpressionKind, UpdateExpression,
 };
@@ -155,6 +156,9 @@ impl Cluster {
         }
         let known = self.check_partition(local, leadership, partition)?;
         let led = self.led_partition(table, partition, known)?;
+        let partition_id = partition.partition_id;
+        self.admit(&led.table, Usage::Write, partition_id)
+            .map_err(|error| refuse(&error))?;
         let current = self
             .engine
             .get(Keyspace::Items, &key)
@@ -166,6 +170,11 @@ impl Cluster {
             Ok(evaluated) => evaluated,
             Err(EvaluateError::Api(error)) => {
                 local.confirm(leadership, deadline).await?;
+                if error.code == ErrorCode::ConditionalCheckFailedException {
+                    let size = current.as_ref().map_or(0, |stored| stored.size_bytes);
+                    let units = write_units(size, 0);
+                    self.charge(&led.table, Usage::Write, partition_id, units);
+                }
                 return Err(refuse(&error));
             }
             Err(EvaluateError::Stored(problem)) => return Err(refuse_storage(&problem)),
@@ -180,6 +189,7 @@ impl Cluster {
             Mutation::Remove => None,
             Mutation::Nothing => {
                 local.confirm(leadership, deadline).await?;
+                self.charge(&led.table, Usage::Write, partition_id, outcome.units);
                 return Ok(outcome);
             }
         };
@@ -194,6 +204,14 @@ impl Cluster {
             })
             .map_err(|problem| refuse_storage(&problem))?;
         outcome.index_units = written.index_units;
+        self.admit_index_writes(&led.table, partition_id, &outcome.index_units)
+            .map_err(|error| refuse(&error))?;
+        self.charge_write(
+            &led.table,
+            partition_id,
+            outcome.units,
+            &outcome.index_units,
+        );
         let command = LogCommand {
             request_id,
             partition: PartitionId(partition.partition_id),

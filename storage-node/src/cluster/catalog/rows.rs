@@ -26,8 +26,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::table_parts::{
-    GlobalIndexRow, IndexBillingRow, IndexStatusRow, LocalIndexRow, ProjectionRow, ReadersRow,
-    SettingsRow, SseRow, StreamReaderRow, StreamRow, StreamViewRow, TtlRow, WarmRow,
+    GlobalIndexRow, IndexBillingRow, IndexStatusRow, InsightsRow, LocalIndexRow, ProjectionRow,
+    ReadersRow, SettingsRow, SseRow, StreamReaderRow, StreamRow, StreamViewRow, TtlRow, WarmRow,
 };
 
 const CLUSTER: u8 = 0x01;

@@ -1,7 +1,5 @@
 //! CreateTable, UpdateTable and DeleteTable as changes of the catalog: pure plans.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use stator_model::error::{ApiError, ErrorCode};
 use stator_model::limits::TABLES_PER_ACCOUNT_MAX;
@@ -9,16 +7,20 @@ use stator_model::operations::{
     CreateTableRequest, CreateTableResponse, DeleteTableRequest, DeleteTableResponse,
     UpdateTableRequest, UpdateTableResponse,
 };
-use stator_model::table::{TableStatus, table_name_of};
+use stator_model::table::{GlobalSecondaryIndexUpdate, IndexStatus, TableStatus, table_name_of};
 
+use super::capacity_plan::count_changes;
 use super::describe::{definition_row, key_rows, take_settings};
-use super::{Change, catalog_write, unbuilt};
+use super::index_plan::check_one_online;
+use super::stream_plan::take_stream;
+use super::unbacked::UnbackedSettings;
+use super::{Change, catalog_write, expiry_plan};
 use crate::cluster::PARTITIONS_DEFAULT;
 use crate::cluster::Table;
 use crate::cluster::catalog::CatalogState;
 use crate::cluster::catalog::rows::{
-    BillingRow, ClusterRow, CountersRow, LastChange, PartitionRow, SettingsRow, TableRow,
-    TableStatusRow, table_key,
+    BillingRow, ClusterRow, CountersRow, IndexStatusRow, LastChange, PartitionRow, SettingsRow,
+    TableRow, TableStatusRow, table_key,
 };
 use crate::cluster::catalog::table::even_ranges;
 use crate::cluster::message::ControlOperation;
@@ -32,6 +34,8 @@ pub(super) struct Planner {
     pub(super) table_id: u128,
     /// Data groups of the cluster, numbered from 1.
     pub(super) groups: u32,
+    /// What becomes of settings with nothing behind them.
+    pub(super) unbacked: UnbackedSettings,
 }
 
 impl Planner {
@@ -52,8 +56,15 @@ impl Planner {
             .ok_or_else(|| ApiError::unavailable("The cluster is being founded"))?;
         match operation {
             ControlOperation::CreateTable => self.create(body, state, cluster, counters),
-            ControlOperation::UpdateTable => self.update(body, state, cluster),
-            ControlOperation::DeleteTable => delete(body, state, cluster),
+            ControlOperation::UpdateTable => self.update(body, state, cluster, counters),
+            ControlOperation::DeleteTable => delete(body, state, cluster, self.now_millis),
+            ControlOperation::UpdateTimeToLive => expiry_plan::plan(body, state, self.now_millis),
+            ControlOperation::TagResource => self.tag(body, state),
+            ControlOperation::UntagResource => self.untag(body, state),
+            ControlOperation::UpdateContinuousBackups => self.continuous_backups(body, state),
+            ControlOperation::UpdateContributorInsights => self.contributor_insights(body, state),
+            ControlOperation::PutResourcePolicy => self.put_policy(body, state),
+            ControlOperation::DeleteResourcePolicy => self.delete_policy(body, state),
         }
     }
 
@@ -65,8 +76,12 @@ impl Planner {
         counters: &mut CountersRow,
     ) -> Result<Change, ApiError> {
         let request = CreateTableRequest::parse(body)?;
-        unbuilt::refuse_in_create(&request)?;
-        let settings = request.settings;
+        self.unbacked.check_create(&request)?;
+        let CreateTableRequest {
+            settings,
+            tags,
+            resource_policy,
+        } = request;
         let name = settings.table_name.clone();
         if state.tables.contains_key(name.as_str()) {
             return Err(in_use(format!("Table already exists: {name}")));
@@ -112,17 +127,29 @@ impl Planner {
             global_indexes: Vec::new(),
             streams: Vec::new(),
             ttl: None,
-            tags: BTreeMap::new(),
-            settings: SettingsRow::default(),
+            tags: tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+            settings: SettingsRow {
+                resource_policies: resource_policy
+                    .map(|policy| (String::new(), (policy, self.now_millis)))
+                    .into_iter()
+                    .collect(),
+                ..SettingsRow::default()
+            },
             // The change that is planned raises the catalog's version by one.
             readers_version: counters.version + 1,
             readers_settled: true,
         };
         take_settings(&mut row, &settings, self.now_millis);
+        // Every partition is opened for the stream by its first write.
+        take_stream(&mut row, settings.stream_view_type, self.now_millis);
         counters.next_storage_id += 1;
+        self.make_indexes(&mut row, &settings, counters);
         let table = Table::new(row, cluster);
-        let mut description = table.description();
+        let mut description = table.description(self.now_millis);
         description.table_status = TableStatus::Creating;
+        for index in &mut description.global_secondary_indexes {
+            index.index_status = IndexStatus::Creating;
+        }
         let answer = CreateTableResponse {
             table_description: description,
         }
@@ -132,7 +159,7 @@ impl Planner {
 
     /// Even parts of the hash space, dealt out over the data groups, beginning at another group with
     /// every table.
-    fn partitions(self, counters: &mut CountersRow) -> Vec<PartitionRow> {
+    pub(super) fn partitions(self, counters: &mut CountersRow) -> Vec<PartitionRow> {
         let groups = u64::from(self.groups.max(1));
         even_ranges(PARTITIONS_DEFAULT)
             .into_iter()
@@ -156,19 +183,40 @@ impl Planner {
         body: &[u8],
         state: &CatalogState,
         cluster: &ClusterRow,
+        counters: &mut CountersRow,
     ) -> Result<Change, ApiError> {
         let request = UpdateTableRequest::parse(body)?;
-        unbuilt::refuse_in_update(&request)?;
+        self.unbacked.check_update(&request)?;
         let table = find(state, &request.table_name)?;
-        if !table.is_active() {
-            return Err(being_deleted(&table.row.name));
-        }
-        let settings = request.apply(&table.settings())?;
+        check_not_changing(&table.row)?;
+        check_one_online(&table.row, &request)?;
+        let before = table.settings();
+        let settings = request.apply(&before)?;
         let mut row = table.row.clone();
+        count_changes(&mut row, &before, &settings, self.now_millis)?;
         take_settings(&mut row, &settings, self.now_millis);
+        let stream_changed = take_stream(&mut row, settings.stream_view_type, self.now_millis);
+        let indexes_changed = self.take_indexes(&mut row, &settings, counters);
+        if stream_changed || indexes_changed {
+            row.readers_version = counters.version + 1;
+            row.readers_settled = false;
+            row.status = TableStatusRow::Updating;
+        }
         let table = Table::new(row, cluster);
-        let mut description = table.description();
+        let mut description = table.description(self.now_millis);
         description.table_status = TableStatus::Updating;
+        for update in &request.global_secondary_index_updates {
+            let GlobalSecondaryIndexUpdate::Update(update) = update else {
+                continue;
+            };
+            let indexes = &mut description.global_secondary_indexes;
+            if let Some(index) = indexes
+                .iter_mut()
+                .find(|index| index.index_name == update.index_name)
+            {
+                index.index_status = IndexStatus::Updating;
+            }
+        }
         let answer = UpdateTableResponse {
             table_description: description,
         }
@@ -177,12 +225,48 @@ impl Planner {
     }
 }
 
-fn delete(body: &[u8], state: &CatalogState, cluster: &ClusterRow) -> Result<Change, ApiError> {
+/// The table is not being made, changed or removed.
+fn check_not_changing(row: &TableRow) -> Result<(), ApiError> {
+    let doing = match row.status {
+        TableStatusRow::Active => return Ok(()),
+        TableStatusRow::Creating => "created",
+        TableStatusRow::Updating => "updated",
+        TableStatusRow::Deleting => return Err(being_deleted(&row.name)),
+    };
+    Err(in_use(format!(
+        "Attempt to change a resource which is still in use: Table is being {doing}: {}",
+        row.name
+    )))
+}
+
+/// No index of the table is being made: such a table is not deleted.
+fn check_no_index_in_the_making(row: &TableRow) -> Result<(), ApiError> {
+    let making = row.global_indexes.iter().find(|index| {
+        matches!(
+            index.status,
+            IndexStatusRow::Creating | IndexStatusRow::Backfilling
+        )
+    });
+    match making {
+        None => Ok(()),
+        Some(index) => Err(in_use(format!(
+            "Attempt to change a resource which is still in use: Table: {} Index: {} is being \
+             created",
+            row.name, index.name
+        ))),
+    }
+}
+
+fn delete(
+    body: &[u8],
+    state: &CatalogState,
+    cluster: &ClusterRow,
+    now_millis: u64,
+) -> Result<Change, ApiError> {
     let request = DeleteTableRequest::parse(body)?;
     let table = find(state, &request.table_name)?;
-    if !table.is_active() {
-        return Err(being_deleted(&table.row.name));
-    }
+    check_not_changing(&table.row)?;
+    check_no_index_in_the_making(&table.row)?;
     if table.row.deletion_protection {
         return Err(ApiError::validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable \
@@ -195,13 +279,13 @@ fn delete(body: &[u8], state: &CatalogState, cluster: &ClusterRow) -> Result<Cha
     };
     let table = Table::new(row, cluster);
     let answer = DeleteTableResponse {
-        table_description: table.description().for_delete(),
+        table_description: table.description(now_millis).for_delete(),
     }
     .to_json();
     Ok(change_of(&table.row, answer))
 }
 
-fn change_of(row: &TableRow, answer: Vec<u8>) -> Change {
+pub(super) fn change_of(row: &TableRow, answer: Vec<u8>) -> Change {
     Change {
         writes: vec![catalog_write(table_key(&row.name), row)],
         last_change: LastChange::Table(row.name.clone()),
@@ -209,7 +293,7 @@ fn change_of(row: &TableRow, answer: Vec<u8>) -> Change {
     }
 }
 
-fn find<'a>(state: &'a CatalogState, reference: &str) -> Result<&'a Table, ApiError> {
+pub(super) fn find<'a>(state: &'a CatalogState, reference: &str) -> Result<&'a Table, ApiError> {
     let name = table_name_of(reference);
     state
         .tables
@@ -222,7 +306,7 @@ fn in_use(message: String) -> ApiError {
     ApiError::new(ErrorCode::ResourceInUseException, message)
 }
 
-fn being_deleted(name: &str) -> ApiError {
+pub(super) fn being_deleted(name: &str) -> ApiError {
     in_use(format!(
         "Attempt to change a resource which is still in use: Table is being deleted: {name}"
     ))
@@ -250,6 +334,7 @@ mod tests {
         now_millis: 1_700_000_000_123,
         table_id: 42,
         groups: 3,
+        unbacked: UnbackedSettings::Refuse,
     };
 
     fn cluster() -> ClusterRow {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use stator_model::table::StreamViewType;
 
 use super::{KeyRow, PartitionRow};
 
@@ -98,6 +99,28 @@ pub enum StreamViewRow {
     NewAndOldImages,
 }
 
+impl From<StreamViewRow> for StreamViewType {
+    fn from(row: StreamViewRow) -> Self {
+        match row {
+            StreamViewRow::KeysOnly => Self::KeysOnly,
+            StreamViewRow::NewImage => Self::NewImage,
+            StreamViewRow::OldImage => Self::OldImage,
+            StreamViewRow::NewAndOldImages => Self::NewAndOldImages,
+        }
+    }
+}
+
+impl From<StreamViewType> for StreamViewRow {
+    fn from(view: StreamViewType) -> Self {
+        match view {
+            StreamViewType::KeysOnly => Self::KeysOnly,
+            StreamViewType::NewImage => Self::NewImage,
+            StreamViewType::OldImage => Self::OldImage,
+            StreamViewType::NewAndOldImages => Self::NewAndOldImages,
+        }
+    }
+}
+
 /// A stream that the table has or had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamRow {
@@ -161,9 +184,8 @@ pub struct SettingsRow {
     /// Days that point-in-time recovery reaches back, when enabled, and since when (milliseconds
     /// since 1970).
     pub point_in_time_recovery: Option<(u32, u64)>,
-    /// Contributor insights: enabled or not by index name, the table's own under the empty name,
-    /// with the time of the last change.
-    pub contributor_insights: BTreeMap<String, (bool, u64)>,
+    /// Contributor insights by index name, the table's own under the empty name.
+    pub contributor_insights: BTreeMap<String, InsightsRow>,
     /// Resource policies by ARN suffix (empty for the table): JSON text and revision.
     pub resource_policies: BTreeMap<String, (String, u64)>,
     /// `WarmThroughput`, if ever set.
@@ -171,6 +193,19 @@ pub struct SettingsRow {
     /// Throughput decreases of the current UTC day, by index name (the table's own under the empty
     /// name): day number since 1970, how many, time of the first (milliseconds since 1970).
     pub decreases: BTreeMap<String, (u64, u32, u64)>,
+    /// Switches to on-demand of the last 24 hours, milliseconds since 1970, oldest first.
+    pub on_demand_switches: Vec<u64>,
+}
+
+/// Contributor insights of a table or an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsightsRow {
+    /// Whether keys are watched.
+    pub enabled: bool,
+    /// When the setting last changed, milliseconds since 1970.
+    pub changed_millis: u64,
+    /// Only throttled keys are watched, not the most accessed ones.
+    pub throttled_keys_only: bool,
 }
 
 /// What a partition's changes owe to readers of its change log.
