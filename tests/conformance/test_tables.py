@@ -138,19 +138,3 @@ def test_refused_definitions(client, invalid, refused, change, message):
     name = unique()
     invalid(message, client.create_table, TableName=name, **{**SCHEMA, **change})
     assert refused(client.describe_table, TableName=name).code == "ResourceNotFoundException"
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        {"SSESpecification": {"Enabled": True, "SSEType": "KMS"}},
-        {"ResourcePolicy": "{}"},
-    ],
-)
-def test_what_is_not_built_is_refused_whole(client, refused, member):
-    """A setting with nothing behind it is refused before any effect, and the member is named."""
-    name = unique()
-    answer = refused(client.create_table, TableName=name, **SCHEMA, **member)
-    assert answer.code == "ValidationException"
-    assert next(iter(member)) in answer.message
-    assert refused(client.describe_table, TableName=name).code == "ResourceNotFoundException"

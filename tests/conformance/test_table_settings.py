@@ -1,0 +1,155 @@
+"""Tags, limits, endpoints, continuous backups, contributor insights, resource policies (P03, P04)."""
+
+import json
+
+import pytest
+from conftest import create_table
+
+NO_SUCH_NAME = "no-such-table"
+
+
+@pytest.fixture(scope="module")
+def table(client):
+    name = create_table(client)
+    yield client.describe_table(TableName=name)["Table"]
+    client.delete_table(TableName=name)
+
+
+@pytest.fixture
+def missing_arn(table):
+    return table["TableArn"].replace(table["TableName"], NO_SUCH_NAME)
+
+
+def tags_of(client, arn):
+    return {tag["Key"]: tag["Value"] for tag in client.list_tags_of_resource(ResourceArn=arn)["Tags"]}
+
+
+def test_tags_come_and_go(client, table):
+    arn = table["TableArn"]
+    client.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    client.tag_resource(ResourceArn=arn, Tags=[{"Key": "a", "Value": "2"}])
+    assert tags_of(client, arn) == {"a": "2", "b": ""}
+    client.untag_resource(ResourceArn=arn, TagKeys=["a", "never-there"])
+    assert tags_of(client, arn) == {"b": ""}
+    client.untag_resource(ResourceArn=arn, TagKeys=["b"])
+    assert tags_of(client, arn) == {}
+
+
+def test_at_most_fifty_tags(client, refused):
+    name = create_table(client)
+    arn = client.describe_table(TableName=name)["Table"]["TableArn"]
+    client.tag_resource(ResourceArn=arn, Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(50)])
+    answer = refused(client.tag_resource, ResourceArn=arn, Tags=[{"Key": "one-more", "Value": "v"}])
+    assert answer.code == "ValidationException"
+    assert len(tags_of(client, arn)) == 50
+    client.delete_table(TableName=name)
+
+
+def test_refused_tags(client, invalid, refused, table, missing_arn):
+    arn = table["TableArn"]
+    tags = [{"Key": "a", "Value": "b"}]
+    invalid("Atleast one Tag needs to be provided as Input.", client.tag_resource, ResourceArn=arn, Tags=[])
+    invalid("Atleast one Tag Key needs to be provided as Input.", client.untag_resource, ResourceArn=arn, TagKeys=[])
+    invalid(
+        "Invalid TableArn: Invalid ResourceArn provided as input not-an-arn",
+        client.tag_resource,
+        ResourceArn="not-an-arn",
+        Tags=tags,
+    )
+    invalid(
+        "1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: "
+        "Member must have length greater than or equal to 1",
+        client.tag_resource,
+        ResourceArn=arn,
+        Tags=[{"Key": "", "Value": "b"}],
+    )
+    reserved = refused(client.tag_resource, ResourceArn=arn, Tags=[{"Key": "aws:a", "Value": "b"}])
+    assert reserved.code == "ValidationException"
+    for call, more in ((client.tag_resource, {"Tags": tags}), (client.untag_resource, {"TagKeys": ["a"]})):
+        assert refused(call, ResourceArn=missing_arn, **more).code == "ResourceNotFoundException"
+    assert refused(client.list_tags_of_resource, ResourceArn=missing_arn).code == "AccessDeniedException"
+
+
+def test_limits(client):
+    limits = client.describe_limits()
+    assert limits["AccountMaxReadCapacityUnits"] == 80000
+    assert limits["AccountMaxWriteCapacityUnits"] == 80000
+    assert limits["TableMaxReadCapacityUnits"] == 40000
+    assert limits["TableMaxWriteCapacityUnits"] == 40000
+
+
+def test_endpoints(client):
+    (endpoint,) = client.describe_endpoints()["Endpoints"]
+    assert endpoint["Address"]
+    assert endpoint["CachePeriodInMinutes"] == 1440
+
+
+def test_continuous_backups(client, refused, table):
+    name = table["TableName"]
+    described = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    assert described["ContinuousBackupsStatus"] == "ENABLED"
+    assert described["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "DISABLED"
+    on = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 7}
+    client.update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=on)
+    described = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    recovery = described["PointInTimeRecoveryDescription"]
+    assert (recovery["PointInTimeRecoveryStatus"], recovery["RecoveryPeriodInDays"]) == ("ENABLED", 7)
+    assert recovery["EarliestRestorableDateTime"] <= recovery["LatestRestorableDateTime"]
+    client.update_continuous_backups(
+        TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+    )
+    answer = refused(client.describe_continuous_backups, TableName=NO_SUCH_NAME)
+    assert (answer.code, answer.message) == ("TableNotFoundException", f"Table not found: {NO_SUCH_NAME}")
+    answer = refused(
+        client.update_continuous_backups,
+        TableName=name,
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 36},
+    )
+    assert answer.message == (
+        "1 validation error detected: Value '36' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays' failed to "
+        "satisfy constraint: Member must have value less than or equal to 35"
+    )
+
+
+def test_contributor_insights(client, refused, table):
+    name = table["TableName"]
+    assert client.describe_contributor_insights(TableName=name)["ContributorInsightsStatus"] == "DISABLED"
+    answer = client.update_contributor_insights(TableName=name, ContributorInsightsAction="ENABLE")
+    assert answer["ContributorInsightsStatus"] in ("ENABLING", "ENABLED")
+    described = client.describe_contributor_insights(TableName=name)
+    assert described["ContributorInsightsStatus"] == "ENABLED"
+    assert "LastUpdateDateTime" in described
+    listed = client.list_contributor_insights(TableName=name)["ContributorInsightsSummaries"]
+    assert [(entry["TableName"], entry["ContributorInsightsStatus"]) for entry in listed] == [(name, "ENABLED")]
+    client.update_contributor_insights(TableName=name, ContributorInsightsAction="DISABLE")
+    assert client.describe_contributor_insights(TableName=name)["ContributorInsightsStatus"] == "DISABLED"
+    answer = refused(client.describe_contributor_insights, TableName=name, IndexName="no-such-index")
+    assert answer.code == "ResourceNotFoundException"
+    answer = refused(client.update_contributor_insights, TableName=name, ContributorInsightsAction="ON")
+    assert answer.message == (
+        "1 validation error detected: Value 'ON' at 'contributorInsightsAction' failed to satisfy constraint: "
+        "Member must satisfy enum value set: [ENABLE, DISABLE]"
+    )
+
+
+def test_resource_policies(client, refused, table, missing_arn):
+    arn = table["TableArn"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    assert refused(client.get_resource_policy, ResourceArn=arn).code == "PolicyNotFoundException"
+    revision = client.put_resource_policy(ResourceArn=arn, Policy=policy)["RevisionId"]
+    held = client.get_resource_policy(ResourceArn=arn)
+    assert (held["Policy"], held["RevisionId"]) == (policy, revision)
+    answer = refused(client.put_resource_policy, ResourceArn=arn, Policy="{}", ExpectedRevisionId="other")
+    assert answer.code == "PolicyNotFoundException"
+    assert client.delete_resource_policy(ResourceArn=arn)["RevisionId"] == revision
+    assert refused(client.get_resource_policy, ResourceArn=arn).code == "PolicyNotFoundException"
+    assert refused(client.get_resource_policy, ResourceArn=missing_arn).code == "ResourceNotFoundException"
+    assert refused(client.put_resource_policy, ResourceArn=arn, Policy="no json").code == "ValidationException"
+
+
+def test_encryption_is_described(client):
+    name = create_table(client, SSESpecification={"Enabled": True, "SSEType": "KMS"})
+    described = client.describe_table(TableName=name)["Table"]["SSEDescription"]
+    assert (described["Status"], described["SSEType"]) == ("ENABLED", "KMS")
+    assert described["KMSMasterKeyArn"].startswith("arn:aws:kms:")
+    client.delete_table(TableName=name)
