@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 use crate::process::{self, cache_directory, cargo, program_path};
 use crate::{images, setup};
 
+/// The tag of the image that the end-to-end suite rolls out.
+const NEXT: &str = "next";
+
 /// System packages, and the programs of the local cluster: minutes on a cold cache, nothing afterwards.
 pub(crate) fn set_up() -> Result<()> {
     setup::for_local_kubernetes()?;
@@ -19,11 +22,20 @@ pub(crate) fn set_up() -> Result<()> {
 /// have up.
 pub(crate) fn end_to_end(python: &Path) -> Result<()> {
     process::run(&mut suite(cargo(&[]), "local_kubernetes")).context("the local cluster's test")?;
-    let archives = images::run(&images::Options {
-        profile: "dev".to_owned(),
-        tag: env!("CARGO_PKG_VERSION").to_owned(),
-        out: None,
-    })?;
+    let pack = |tag: &str, out: Option<PathBuf>| {
+        images::run(&images::Options {
+            profile: "dev".to_owned(),
+            tag: tag.to_owned(),
+            out,
+        })
+    };
+    let mut archives = pack(env!("CARGO_PKG_VERSION"), None)?;
+    // Something to roll out: the same program in an image of another name.
+    let next = pack(
+        NEXT,
+        Some(process::workspace_root().join("target/images/next")),
+    )?;
+    archives.extend(next.into_iter().take(1));
     let state = cache_directory()?.join("end-to-end");
     let cluster = || {
         let mut command = local();
@@ -48,7 +60,11 @@ fn load_and_test(cluster: &dyn Fn() -> Command, archives: &[PathBuf], python: &P
     process::run(cluster().arg("load-image").args(archives))?;
     let mut inside = cluster();
     inside.args(["exec", "--"]).arg(cargo(&[]).get_program());
-    process::run(suite(inside, "kube").env("STATOR_PYTHON", python)).context("end-to-end suite")
+    let next = format!("local/stator-{}:{NEXT}", images::PROGRAMS[0]);
+    let mut suite = suite(inside, "kube");
+    suite.env("STATOR_PYTHON", python);
+    suite.env("STATOR_NEXT_STORAGE_NODE_IMAGE", next);
+    process::run(&mut suite).context("end-to-end suite")
 }
 
 /// Tests share a cluster and take turns: one thread, and their output as it comes.

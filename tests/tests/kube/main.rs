@@ -5,7 +5,8 @@
 //! order, and each leaves the installation healthy. Ignored unless asked for.
 //!
 //! What it takes from the environment: kubectl and helm on the `PATH`; `STATOR_PYTHON`, a Python with boto3 and with
-//! the AWS CLI beside it (default `python3`); `STATOR_IMAGE_TAG` (default: the chart's own).
+//! the AWS CLI beside it (default `python3`); `STATOR_IMAGE_TAG` (default: the chart's own);
+//! `STATOR_NEXT_STORAGE_NODE_IMAGE`, another image to roll out (without it, resources are changed instead).
 
 #![expect(
     clippy::unwrap_used,
