@@ -152,7 +152,7 @@ async fn apply_table(
     let name = table.spec.table_name.clone();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let state = match service.describe(&name).await {
+        let state = match service.describe(&table.spec).await {
             Ok(Some(table)) => ServiceState::Present(Box::new(table)),
             Ok(None) => ServiceState::Missing,
             Err(error) => ServiceState::Unreachable(error.to_string()),
@@ -247,7 +247,7 @@ mod tests {
     impl TableService for OneTable {
         fn describe<'a>(
             &'a self,
-            _: &'a str,
+            _: &'a TableSpec,
         ) -> BoxFuture<'a, Result<Option<ServiceTable>, ServiceError>> {
             Box::pin(async { Ok(self.table.lock().clone()) })
         }
@@ -351,12 +351,12 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_built_is_refused() {
         let service = OneTable::default();
-        let text = format!("{ORDERS}  tags:\n    - key: a\n      value: b\n");
+        let text = format!("{ORDERS}  resourcePolicy: '{{}}'\n");
         let error = applied(&service, &text).await.unwrap_err();
         assert!(
             error
                 .to_string()
-                .contains("spec.tags: not supported by this version"),
+                .contains("spec.resourcePolicy: not supported by this version"),
             "{error}"
         );
         assert!(service.table.lock().is_none());

@@ -46,17 +46,17 @@ impl ServiceError {
 
 /// Tables of one endpoint.
 pub trait TableService: Send + Sync {
-    /// DescribeTable; nothing when there is none of that name.
+    /// DescribeTable, and what the manifest manages besides (expiry, tags); nothing when there is none of that name.
     fn describe<'a>(
         &'a self,
-        table: &'a str,
+        spec: &'a TableSpec,
     ) -> BoxFuture<'a, Result<Option<ServiceTable>, ServiceError>>;
     /// CreateTable.
     fn create<'a>(
         &'a self,
         spec: &'a TableSpec,
     ) -> BoxFuture<'a, Result<ServiceTable, ServiceError>>;
-    /// UpdateTable.
+    /// UpdateTable, or the call of its own that the change needs.
     fn update<'a>(
         &'a self,
         table: &'a str,

@@ -146,7 +146,7 @@ async fn observe(
     let service = context
         .clients
         .tables(&names.endpoint(), &cluster.spec.region, key.access_key());
-    observed.service = match service.describe(&observed.table.spec.table_name).await {
+    observed.service = match service.describe(&observed.table.spec).await {
         Ok(Some(table)) => ServiceState::Present(Box::new(table)),
         Ok(None) => ServiceState::Missing,
         Err(error) => ServiceState::Unreachable(error.to_string()),

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::{
     EventDraft, Health,
     deletion::{self, Policy},
-    table_changes::{ServiceTable, TableChange, managed_fields, mismatch, next_change},
+    table_changes::{ServiceTable, TableChange, busy, managed_fields, mismatch, next_change},
     table_rules::{lacks_throughput, unsupported, violations},
 };
-use crate::crd::table::{Table, TableSpec, TableStatus};
+use crate::crd::table::{GlobalSecondaryIndexDescription, Table, TableSpec, TableStatus};
 
 /// Kept on a Table until its deletion policy was carried out. ACK's form of the name, in our group.
 pub const FINALIZER: &str = "finalizers.stator.dev/Table";
@@ -296,7 +296,20 @@ fn converge(observed: &TableObservation) -> TablePlan {
 fn change(observed: &TableObservation, table: &ServiceTable, read_only: bool) -> TablePlan {
     let spec = &observed.table.spec;
     let name = &spec.table_name;
-    let plan = match next_change(spec, table) {
+    let waits_for = busy(table);
+    let next = match waits_for {
+        Some(_) => None,
+        None => next_change(spec, table),
+    };
+    let plan = match next {
+        None if waits_for.is_some() => {
+            let health = Health::Progressing {
+                available: true,
+                reason: "Updating",
+                message: waits_for.unwrap_or_default(),
+            };
+            TablePlan::new(TableStep::Report, health).again(SOON)
+        }
         None => TablePlan::new(TableStep::Report, Health::Synced),
         Some(change) if read_only => {
             let health = Health::Recoverable {
@@ -400,6 +413,10 @@ pub(super) fn annotation<'a>(table: &'a Table, name: &str) -> Option<&'a str> {
 /// reason to write, and are brought up to date whenever something else is.
 pub fn status(object: &Table, plan: &TablePlan) -> TableStatus {
     let before = object.status.clone().unwrap_or_default();
+    let before_indexes = before
+        .global_secondary_indexes_descriptions
+        .clone()
+        .unwrap_or_default();
     let mut status = TableStatus {
         observed_generation: object.metadata.generation,
         conditions: Vec::new(),
@@ -414,10 +431,42 @@ pub fn status(object: &Table, plan: &TablePlan) -> TableStatus {
         status.table_status = Some(table.status.clone());
         status.creation_date_time = table.creation_date_time.clone();
         status.ack_resource_metadata = resource_metadata(&table.arn);
+        status.latest_stream_arn = table.latest_stream_arn.clone();
+        status.latest_stream_label = table.latest_stream_label.clone();
+        status.global_secondary_indexes_descriptions = index_descriptions(&before_indexes, table);
         status.item_count = status.item_count.or(Some(table.item_count));
         status.table_size_bytes = status.table_size_bytes.or(Some(table.size_bytes));
     }
     status
+}
+
+/// What ACK tells of the global indexes. Like the table's own, their counters are carried over.
+fn index_descriptions(
+    before: &[GlobalSecondaryIndexDescription],
+    table: &ServiceTable,
+) -> Option<Vec<GlobalSecondaryIndexDescription>> {
+    let indexes = &table.global_secondary_indexes;
+    (!indexes.is_empty()).then(|| {
+        indexes
+            .iter()
+            .map(|index| {
+                let before = before
+                    .iter()
+                    .find(|old| old.index_name.as_ref() == Some(&index.index_name));
+                let count = before.and_then(|old| old.item_count);
+                let size = before.and_then(|old| old.index_size_bytes);
+                GlobalSecondaryIndexDescription {
+                    backfilling: index.backfilling,
+                    index_arn: Some(index.arn.clone()).filter(|arn| !arn.is_empty()),
+                    index_name: Some(index.index_name.clone()),
+                    index_size_bytes: size.or(Some(index.size_bytes)),
+                    index_status: Some(index.status.clone()),
+                    item_count: count.or(Some(index.item_count)),
+                    ..GlobalSecondaryIndexDescription::default()
+                }
+            })
+            .collect()
+    })
 }
 
 /// Account and Region of an ARN, `arn:aws:dynamodb:REGION:ACCOUNT:table/NAME`.

@@ -1,8 +1,17 @@
 //! How a table that exists differs from its manifest, and which change is next: UpdateTable takes one kind at a time.
 
+mod indexes;
+mod settings;
+
+use std::collections::BTreeMap;
+
 use crate::crd::table::{
-    AttributeDefinition, KeySchemaElement, OnDemandThroughput, ProvisionedThroughput, TableSpec,
+    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, OnDemandThroughput,
+    ProvisionedThroughput, TableSpec,
 };
+
+pub use indexes::ServiceIndex;
+pub use settings::{ServiceTimeToLive, tags};
 
 /// A table as DescribeTable shows it, reduced to what is compared or reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,9 +42,23 @@ pub struct ServiceTable {
     pub item_count: i64,
     /// Size, approximately.
     pub size_bytes: i64,
+    /// Global secondary indexes.
+    pub global_secondary_indexes: Vec<ServiceIndex>,
+    /// Local secondary indexes.
+    pub local_secondary_indexes: Vec<ServiceIndex>,
+    /// View of the stream; absent while there is none.
+    pub stream_view_type: Option<String>,
+    /// ARN of the newest stream.
+    pub latest_stream_arn: Option<String>,
+    /// Label of the newest stream.
+    pub latest_stream_label: Option<String>,
+    /// Expiry; absent if it was not asked for.
+    pub time_to_live: Option<ServiceTimeToLive>,
+    /// Tags; absent if they were not asked for.
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// One change, small enough for one UpdateTable.
+/// One change, small enough for one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TableChange {
     /// Switch deletion protection.
@@ -46,6 +69,8 @@ pub enum TableChange {
         billing_mode: String,
         /// Only with `PROVISIONED`.
         provisioned_throughput: Option<ProvisionedThroughput>,
+        /// Only with `PROVISIONED`: that of each global index, by name.
+        index_throughput: Vec<(String, ProvisionedThroughput)>,
     },
     /// Change the throughput.
     ProvisionedThroughput(ProvisionedThroughput),
@@ -53,6 +78,49 @@ pub enum TableChange {
     OnDemandThroughput(OnDemandThroughput),
     /// Change the class.
     TableClass(String),
+    /// Make a global index.
+    CreateIndex {
+        /// The index.
+        index: Box<GlobalSecondaryIndex>,
+        /// The types of its key attributes, among others.
+        attribute_definitions: Vec<AttributeDefinition>,
+    },
+    /// Delete a global index.
+    DeleteIndex(String),
+    /// Change the throughput of a global index.
+    IndexThroughput {
+        /// The index.
+        index_name: String,
+        /// Of a provisioned table.
+        provisioned_throughput: Option<ProvisionedThroughput>,
+        /// Of an on-demand table.
+        on_demand_throughput: Option<OnDemandThroughput>,
+    },
+    /// Begin a stream with this view.
+    EnableStream(String),
+    /// End the stream.
+    DisableStream,
+    /// Switch the expiry of items.
+    TimeToLive {
+        /// The attribute.
+        attribute_name: String,
+        /// On or off.
+        enabled: bool,
+    },
+    /// Set tags.
+    Tag {
+        /// ARN of the table.
+        arn: String,
+        /// The tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// Remove tags.
+    Untag {
+        /// ARN of the table.
+        arn: String,
+        /// Their names.
+        keys: Vec<String>,
+    },
 }
 
 impl TableChange {
@@ -64,6 +132,12 @@ impl TableChange {
             Self::ProvisionedThroughput(_) => "provisionedThroughput",
             Self::OnDemandThroughput(_) => "onDemandThroughput",
             Self::TableClass(_) => "tableClass",
+            Self::CreateIndex { .. } | Self::DeleteIndex(_) | Self::IndexThroughput { .. } => {
+                "globalSecondaryIndexes"
+            }
+            Self::EnableStream(_) | Self::DisableStream => "streamSpecification",
+            Self::TimeToLive { .. } => "timeToLive",
+            Self::Tag { .. } | Self::Untag { .. } => "tags",
         }
     }
 }
@@ -76,6 +150,9 @@ pub fn mismatch(spec: &TableSpec, table: &ServiceTable) -> Option<String> {
             spec.table_name,
             key_text(&table.key_schema)
         ));
+    }
+    if let Some(problem) = indexes::mismatch(spec, table) {
+        return Some(problem);
     }
     spec.attribute_definitions.iter().find_map(|wanted| {
         let real = table.attribute_definitions.iter().find(|real| {
@@ -97,6 +174,11 @@ fn key_text(key: &[KeySchemaElement]) -> String {
     parts.join(", ")
 }
 
+/// What the table is still busy with; until it is done there is no next change.
+pub fn busy(table: &ServiceTable) -> Option<String> {
+    indexes::busy(table)
+}
+
 /// The next change. A field that the manifest does not have is not managed and never a reason to change anything.
 pub fn next_change(spec: &TableSpec, table: &ServiceTable) -> Option<TableChange> {
     if let Some(wanted) = spec.deletion_protection_enabled
@@ -110,6 +192,7 @@ pub fn next_change(spec: &TableSpec, table: &ServiceTable) -> Option<TableChange
         return Some(TableChange::BillingMode {
             billing_mode: wanted.clone(),
             provisioned_throughput: spec.provisioned_throughput.clone(),
+            index_throughput: index_throughput(spec, table),
         });
     }
     if let Some(wanted) = &spec.provisioned_throughput
@@ -129,7 +212,27 @@ pub fn next_change(spec: &TableSpec, table: &ServiceTable) -> Option<TableChange
     {
         return Some(TableChange::TableClass(wanted.clone()));
     }
-    None
+    indexes::next_change(spec, table).or_else(|| settings::next_change(spec, table))
+}
+
+/// What a change to `PROVISIONED` says of the indexes that the table has.
+fn index_throughput(
+    spec: &TableSpec,
+    table: &ServiceTable,
+) -> Vec<(String, ProvisionedThroughput)> {
+    let has = |name: &str| {
+        let mut real = table.global_secondary_indexes.iter();
+        real.any(|index| index.index_name == name)
+    };
+    spec.global_secondary_indexes
+        .iter()
+        .flatten()
+        .filter(|index| has(&index.index_name))
+        .filter_map(|index| {
+            let units = index.provisioned_throughput.clone()?;
+            Some((index.index_name.clone(), units))
+        })
+        .collect()
 }
 
 /// Absent and -1 both mean that there is no bound.
@@ -151,12 +254,19 @@ pub fn managed_fields(spec: &TableSpec) -> Vec<String> {
             "deletionProtectionEnabled",
             spec.deletion_protection_enabled.is_some(),
         ),
+        (
+            "globalSecondaryIndexes",
+            spec.global_secondary_indexes.is_some(),
+        ),
         ("onDemandThroughput", spec.on_demand_throughput.is_some()),
         (
             "provisionedThroughput",
             spec.provisioned_throughput.is_some(),
         ),
+        ("streamSpecification", spec.stream_specification.is_some()),
         ("tableClass", spec.table_class.is_some()),
+        ("tags", spec.tags.is_some()),
+        ("timeToLive", spec.time_to_live.is_some()),
     ]
     .into_iter()
     .filter(|(_, present)| *present)
@@ -210,6 +320,7 @@ mod tests {
             Some(TableChange::BillingMode {
                 billing_mode: "PROVISIONED".to_owned(),
                 provisioned_throughput: Some(ONE),
+                index_throughput: Vec::new(),
             }),
         );
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::crd::table::{AttributeDefinition, KeySchemaElement, TableSpec};
+use crate::crd::table::{AttributeDefinition, KeySchemaElement, Projection, TableSpec};
 
 /// What is wrong with the spec, each naming its field; empty when CreateTable would take it.
 pub fn violations(spec: &TableSpec) -> Vec<String> {
@@ -54,7 +54,99 @@ pub fn violations(spec: &TableSpec) -> Vec<String> {
         spec.table_class.as_deref(),
         &["STANDARD", "STANDARD_INFREQUENT_ACCESS"],
     );
+    check_indexes(&mut found, spec);
+    check_settings(&mut found, spec);
     found
+}
+
+fn check_indexes(found: &mut Vec<String>, spec: &TableSpec) {
+    let mut names = BTreeSet::new();
+    for index in spec.global_secondary_indexes.iter().flatten() {
+        let field = "globalSecondaryIndexes";
+        check_name(found, field, &index.index_name);
+        if !names.insert(&index.index_name) {
+            found.push(format!("spec.{field}: {} is there twice", index.index_name));
+        }
+        let hashes = index
+            .key_schema
+            .iter()
+            .take_while(|element| element.key_type == "HASH")
+            .count();
+        let ranges = index.key_schema.iter().skip(hashes);
+        let only_ranges = ranges.clone().all(|element| element.key_type == "RANGE");
+        if !(1..=4).contains(&hashes) || ranges.count() > 4 || !only_ranges {
+            found.push(format!(
+                "spec.{field}: the key of {} must be one to four HASH elements, then up to four RANGE elements",
+                index.index_name
+            ));
+        }
+        check_projection(found, field, &index.index_name, index.projection.as_ref());
+    }
+    for index in spec.local_secondary_indexes.iter().flatten() {
+        let field = "localSecondaryIndexes";
+        check_name(found, field, &index.index_name);
+        if !names.insert(&index.index_name) {
+            found.push(format!("spec.{field}: {} is there twice", index.index_name));
+        }
+        let hash = spec.key_schema.first().map(|key| &key.attribute_name);
+        let is_right = matches!(index.key_schema.as_slice(), [first, second]
+            if first.key_type == "HASH" && second.key_type == "RANGE"
+                && Some(&first.attribute_name) == hash);
+        if !is_right {
+            found.push(format!(
+                "spec.{field}: the key of {} must be the table's HASH element and one RANGE element",
+                index.index_name
+            ));
+        }
+        check_projection(found, field, &index.index_name, index.projection.as_ref());
+    }
+}
+
+fn check_projection(
+    found: &mut Vec<String>,
+    field: &str,
+    index: &str,
+    projection: Option<&Projection>,
+) {
+    let kind = projection.and_then(|projection| projection.projection_type.as_deref());
+    let names = projection
+        .and_then(|projection| projection.non_key_attributes.as_ref())
+        .is_some_and(|names| !names.is_empty());
+    let problem = match (kind, names) {
+        (Some("ALL" | "KEYS_ONLY"), false) | (Some("INCLUDE"), true) => return,
+        (Some("INCLUDE"), false) => "INCLUDE needs nonKeyAttributes",
+        (Some("ALL" | "KEYS_ONLY"), true) => "nonKeyAttributes go with INCLUDE only",
+        _ => "projectionType must be one of ALL, KEYS_ONLY, INCLUDE",
+    };
+    found.push(format!(
+        "spec.{field}: the projection of {index}: {problem}"
+    ));
+}
+
+fn check_settings(found: &mut Vec<String>, spec: &TableSpec) {
+    if let Some(stream) = &spec.stream_specification
+        && stream.stream_enabled == Some(true)
+    {
+        match &stream.stream_view_type {
+            Some(view) => check_one_of(
+                found,
+                "streamSpecification.streamViewType",
+                Some(view),
+                &["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"],
+            ),
+            None => found.push(
+                "spec.streamSpecification: an enabled stream needs streamViewType".to_owned(),
+            ),
+        }
+    }
+    if let Some(expiry) = &spec.time_to_live
+        && (expiry.attribute_name.is_none() || expiry.enabled.is_none())
+    {
+        found.push("spec.timeToLive: needs attributeName and enabled".to_owned());
+    }
+    if spec.tags.iter().flatten().any(|tag| tag.key.is_none()) {
+        found.push("spec.tags: a tag needs a key".to_owned());
+    }
 }
 
 fn check_name(found: &mut Vec<String>, field: &str, name: &str) {
@@ -157,36 +249,12 @@ pub fn lacks_throughput(spec: &TableSpec) -> bool {
 pub fn unsupported(spec: &TableSpec) -> Vec<&'static str> {
     let present = [
         (
-            "spec.globalSecondaryIndexes",
-            spec.global_secondary_indexes
-                .as_ref()
-                .is_some_and(|list| !list.is_empty()),
-        ),
-        (
-            "spec.localSecondaryIndexes",
-            spec.local_secondary_indexes
-                .as_ref()
-                .is_some_and(|list| !list.is_empty()),
-        ),
-        (
-            "spec.streamSpecification",
-            spec.stream_specification
-                .as_ref()
-                .is_some_and(|stream| stream.stream_enabled == Some(true)),
-        ),
-        (
             "spec.sseSpecification",
             spec.sse_specification.as_ref().is_some_and(|sse| {
                 sse.enabled == Some(true)
                     || sse.kms_master_key_id.is_some()
                     || sse.kms_master_key_ref.is_some()
             }),
-        ),
-        (
-            "spec.timeToLive",
-            spec.time_to_live
-                .as_ref()
-                .is_some_and(|ttl| ttl.enabled == Some(true)),
         ),
         (
             "spec.continuousBackups",
@@ -212,10 +280,6 @@ pub fn unsupported(spec: &TableSpec) -> Vec<&'static str> {
                 .as_ref()
                 .is_some_and(|list| !list.is_empty()),
         ),
-        (
-            "spec.tags",
-            spec.tags.as_ref().is_some_and(|list| !list.is_empty()),
-        ),
     ];
     present
         .into_iter()
@@ -226,7 +290,10 @@ pub fn unsupported(spec: &TableSpec) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crd::table::{ProvisionedThroughput, StreamSpecification, Tag};
+    use crate::crd::table::{
+        ContinuousBackups, GlobalSecondaryIndex, LocalSecondaryIndex, ProvisionedThroughput,
+        StreamSpecification, Tag, TimeToLive,
+    };
     use crate::plan::table::tests::orders;
 
     fn check(change: impl FnOnce(&mut TableSpec), expected: &[&str]) {
@@ -282,27 +349,78 @@ mod tests {
     }
 
     #[test]
+    fn violations_of_indexes_and_settings_name_their_field() {
+        let global = |kind: Option<&str>| {
+            let mut index = GlobalSecondaryIndex {
+                index_name: "byOrder".to_owned(),
+                key_schema: orders().key_schema,
+                projection: Some(Projection {
+                    projection_type: kind.map(str::to_owned),
+                    non_key_attributes: None,
+                }),
+                ..GlobalSecondaryIndex::default()
+            };
+            index.key_schema.reverse();
+            index
+        };
+        check(
+            |spec| spec.global_secondary_indexes = Some(vec![global(Some("INCLUDE"))]),
+            &[
+                "spec.globalSecondaryIndexes: the key of byOrder must be one to four HASH elements, then up to four RANGE elements",
+                "spec.globalSecondaryIndexes: the projection of byOrder: INCLUDE needs nonKeyAttributes",
+            ],
+        );
+        check(
+            |spec| {
+                spec.local_secondary_indexes = Some(vec![LocalSecondaryIndex {
+                    index_name: "byDate".to_owned(),
+                    key_schema: spec.key_schema.clone(),
+                    projection: None,
+                }]);
+            },
+            &[
+                "spec.localSecondaryIndexes: the projection of byDate: projectionType must be one of ALL, KEYS_ONLY, INCLUDE",
+            ],
+        );
+        check(
+            |spec| {
+                spec.stream_specification = Some(StreamSpecification {
+                    stream_enabled: Some(true),
+                    stream_view_type: None,
+                });
+                spec.time_to_live = Some(TimeToLive::default());
+                spec.tags = Some(vec![Tag::default()]);
+            },
+            &[
+                "spec.streamSpecification: an enabled stream needs streamViewType",
+                "spec.timeToLive: needs attributeName and enabled",
+                "spec.tags: a tag needs a key",
+            ],
+        );
+    }
+
+    #[test]
     fn what_is_off_asks_for_nothing() {
         let mut spec = orders();
-        spec.stream_specification = Some(StreamSpecification {
-            stream_enabled: Some(false),
-            stream_view_type: None,
+        spec.continuous_backups = Some(ContinuousBackups {
+            point_in_time_recovery_enabled: Some(false),
+            recovery_period_in_days: None,
         });
-        spec.tags = Some(Vec::new());
+        spec.table_replicas = Some(Vec::new());
         assert!(unsupported(&spec).is_empty());
     }
 
     #[test]
     fn what_is_on_is_named() {
         let mut spec = orders();
-        spec.stream_specification = Some(StreamSpecification {
-            stream_enabled: Some(true),
-            stream_view_type: None,
+        spec.continuous_backups = Some(ContinuousBackups {
+            point_in_time_recovery_enabled: Some(true),
+            recovery_period_in_days: None,
         });
-        spec.tags = Some(vec![Tag::default()]);
+        spec.resource_policy = Some("{}".to_owned());
         assert_eq!(
             unsupported(&spec),
-            ["spec.streamSpecification", "spec.tags"]
+            ["spec.continuousBackups", "spec.resourcePolicy"]
         );
     }
 }

@@ -78,9 +78,9 @@ impl Clients for FakeDatabase {
 impl TableService for FakeDatabase {
     fn describe<'a>(
         &'a self,
-        table: &'a str,
+        spec: &'a TableSpec,
     ) -> BoxFuture<'a, Result<Option<ServiceTable>, ServiceError>> {
-        Box::pin(async move { Ok(self.table(table)) })
+        Box::pin(async move { Ok(self.table(&spec.table_name)) })
     }
 
     fn create<'a>(

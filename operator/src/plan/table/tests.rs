@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::*;
-use crate::crd::table::{AttributeDefinition, KeySchemaElement, TableStatorStatus, Tag};
+use crate::crd::table::{AttributeDefinition, KeySchemaElement, TableStatorStatus};
 
 /// The table of `examples/orders.yaml`.
 pub(crate) fn orders() -> TableSpec {
@@ -193,11 +193,30 @@ fn the_younger_of_two_is_terminal() {
 fn what_is_not_built_is_refused_whole() {
     check(
         |observed| {
-            observed.table.spec.tags = Some(vec![Tag::default()]);
+            observed.table.spec.resource_policy = Some("{}".to_owned());
             observed.service = ServiceState::Missing;
         },
         TableStep::Report,
         "UnsupportedField",
+        &[],
+    );
+}
+
+#[test]
+fn an_index_on_its_way_is_waited_for() {
+    check(
+        |observed| {
+            observed.table.spec.deletion_protection_enabled = Some(true);
+            let mut table = orders_in_service();
+            table.global_secondary_indexes = vec![crate::plan::table_changes::ServiceIndex {
+                index_name: "byOrder".to_owned(),
+                status: "CREATING".to_owned(),
+                ..Default::default()
+            }];
+            observed.service = ServiceState::Present(Box::new(table));
+        },
+        TableStep::Report,
+        "Updating",
         &[],
     );
 }
