@@ -16,6 +16,9 @@ mod stream_plan;
 pub mod tables;
 mod unbacked;
 
+#[cfg(test)]
+mod plan_tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
