@@ -6,10 +6,12 @@ use std::fmt;
 
 use crate::value::Item;
 
+mod cancellation;
 mod code;
 mod throttled;
 mod wire;
 
+pub use cancellation::{CancellationCode, CancellationReason};
 pub use code::ErrorCode;
 pub use throttled::{Throttled, ThrottlingReason, ThroughputLimit, Usage};
 
@@ -25,6 +27,8 @@ pub struct ApiError {
     pub item: Option<Item>,
     /// What was out of capacity.
     pub throttling_reasons: Vec<ThrottlingReason>,
+    /// Why a transaction was cancelled: an entry for each of its actions, in their order.
+    pub cancellation_reasons: Vec<CancellationReason>,
     /// How far the check that failed is from the item: see [`ValidationScope`].
     pub scope: ValidationScope,
 }
@@ -59,6 +63,7 @@ impl ApiError {
             message: None,
             item: None,
             throttling_reasons: Vec::new(),
+            cancellation_reasons: Vec::new(),
             scope: ValidationScope::Bare,
         }
     }

@@ -77,3 +77,9 @@ pub const TAG_KEY_LENGTH_MAX: usize = 128;
 pub const TAG_VALUE_LENGTH_MAX: usize = 256;
 /// Largest resource policy, white space included.
 pub const RESOURCE_POLICY_BYTES_MAX: usize = 20 * 1024;
+/// Most actions of one transaction.
+pub const TRANSACTION_ACTIONS_MAX: usize = 100;
+/// Most bytes that the actions of one transaction may hold, or its reads may return.
+pub const TRANSACTION_SIZE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest `ClientRequestToken`.
+pub const CLIENT_REQUEST_TOKEN_LENGTH_MAX: usize = 36;

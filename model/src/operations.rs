@@ -34,6 +34,8 @@ mod stream_label;
 mod tag_rules;
 mod tags;
 mod time_to_live;
+mod transact_get_items;
+mod transact_write_items;
 mod update_item;
 mod update_table;
 mod write_response;
@@ -78,6 +80,8 @@ pub use time_to_live::{
     DescribeTimeToLiveRequest, DescribeTimeToLiveResponse, TimeToLiveDescription,
     TimeToLiveSpecification, TimeToLiveStatus, UpdateTimeToLiveRequest, UpdateTimeToLiveResponse,
 };
+pub use transact_get_items::{TransactGet, TransactGetItemsRequest};
+pub use transact_write_items::{TransactWriteAction, TransactWriteItem, TransactWriteItemsRequest};
 pub use update_item::{UpdateItemRequest, UpdateItemResponse};
 pub use update_table::{UpdateTableRequest, UpdateTableResponse, one_online_index_at_a_time};
 

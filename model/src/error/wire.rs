@@ -2,7 +2,7 @@
 
 use serde::de::MapAccess;
 
-use crate::error::{ApiError, ErrorCode, ThrottlingReason};
+use crate::error::{ApiError, CancellationReason, ErrorCode, ThrottlingReason};
 use crate::json::AttributeMap;
 use crate::json::read::{Context, Member, Members, read_document};
 use crate::json::write::{Object, write_item, write_list};
@@ -18,7 +18,9 @@ impl ApiError {
             &format!("{}#{}", self.code.namespace(), self.code.as_str()),
         );
         if let Some(message) = &self.message {
-            object.text(message_member(self.code), message);
+            for member in message_members(self.code) {
+                object.text(member, message);
+            }
         }
         if let Some(item) = &self.item {
             write_item(item, object.member("Item"));
@@ -34,6 +36,13 @@ impl ApiError {
                     object.text("resource", &reason.resource);
                     object.end();
                 },
+            );
+        }
+        if !self.cancellation_reasons.is_empty() {
+            write_list(
+                &self.cancellation_reasons,
+                object.member("CancellationReasons"),
+                CancellationReason::write,
             );
         }
         object.end();
@@ -55,6 +64,7 @@ impl ApiError {
                 message: wire.message,
                 item: wire.item,
                 throttling_reasons: wire.throttling_reasons,
+                cancellation_reasons: wire.cancellation_reasons,
                 ..ApiError::without_message(code)
             },
             None => {
@@ -71,11 +81,14 @@ impl ApiError {
     }
 }
 
-/// The service writes `Message` with a capital in these, and `message` in all others.
-fn message_member(code: ErrorCode) -> &'static str {
+/// The service writes `Message` with a capital in some and `message` in all others. For two of them
+/// its model says one and clients are known to read the other, so they have both.
+fn message_members(code: ErrorCode) -> &'static [&'static str] {
     match code {
-        ErrorCode::SerializationException | ErrorCode::TransactionCanceledException => "Message",
-        _ => "message",
+        ErrorCode::SerializationException | ErrorCode::TransactionCanceledException => &["Message"],
+        ErrorCode::IdempotentParameterMismatchException
+        | ErrorCode::TransactionInProgressException => &["Message", "message"],
+        _ => &["message"],
     }
 }
 
@@ -93,6 +106,7 @@ struct ErrorWire {
     message: Option<String>,
     item: Option<Item>,
     throttling_reasons: Vec<ThrottlingReason>,
+    cancellation_reasons: Vec<CancellationReason>,
 }
 
 #[derive(Default)]
@@ -136,6 +150,9 @@ impl Members for ErrorWire {
                     })
                     .collect();
             }
+            "CancellationReasons" => {
+                self.cancellation_reasons = value.structures()?.unwrap_or_default();
+            }
             _ => value.ignore()?,
         }
         Ok(())
@@ -165,6 +182,26 @@ mod tests {
             r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#,
         );
         let item = Item::from([("pk".to_owned(), AttributeValue::string("a"))]);
+        check(
+            ApiError::new(ErrorCode::TransactionInProgressException, "x"),
+            concat!(
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionInProgressException","#,
+                r#""Message":"x","message":"x"}"#
+            ),
+        );
+        check(
+            ApiError::transaction_canceled(vec![
+                CancellationReason::none(),
+                CancellationReason::of(ApiError::conditional_check_failed(Some(item.clone()))),
+            ]),
+            concat!(
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","#,
+                r#""Message":"Transaction cancelled, please refer cancellation reasons for "#,
+                r#"specific reasons [None, ConditionalCheckFailed]","CancellationReasons":["#,
+                r#"{"Code":"None"},{"Code":"ConditionalCheckFailed","#,
+                r#""Message":"The conditional request failed","Item":{"pk":{"S":"a"}}}]}"#
+            ),
+        );
         check(
             ApiError::conditional_check_failed(Some(item)),
             concat!(
@@ -196,7 +233,13 @@ mod tests {
     fn a_client_reads_back_what_was_written() {
         let item = Item::from([("pk".to_owned(), AttributeValue::string("a"))]);
         for error in [
-            ApiError::conditional_check_failed(Some(item)),
+            ApiError::conditional_check_failed(Some(item.clone())),
+            ApiError::transaction_canceled(vec![
+                CancellationReason::of(ApiError::conditional_check_failed(Some(item))),
+                CancellationReason::none(),
+                CancellationReason::conflict(),
+                CancellationReason::of(ApiError::validation("x")),
+            ]),
             ApiError::serialization("NUMBER_VALUE cannot be converted to String"),
             ApiError::not_found(),
             throttled(false),

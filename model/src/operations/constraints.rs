@@ -87,6 +87,36 @@ impl Constraints {
         );
     }
 
+    /// The table of an action of a transaction, by name or ARN.
+    pub(crate) fn action_table(&mut self, path: &str, value: Option<&str>) {
+        let Some(value) = value else {
+            self.add_null(path);
+            return;
+        };
+        let name = table::table_name_of(value);
+        if name.len() != value.len() && value.len() > limits::TABLE_ARN_LENGTH_MAX {
+            self.length(path, value, 1, limits::TABLE_ARN_LENGTH_MAX);
+        } else if !name.is_empty() && !table::is_name(name) {
+            self.add(path, value, &format!("satisfy {NAME_PATTERN}"));
+        } else {
+            self.length(path, name, 1, limits::TABLE_NAME_LENGTH_MAX);
+        }
+    }
+
+    /// The actions of a transaction, of which there must be 1 to 100.
+    pub(crate) fn actions<T>(&mut self, path: &str, actions: Option<&[T]>) {
+        match actions.map(<[T]>::len) {
+            None => self.add_null(path),
+            Some(0) => self.add(path, "[]", "have length greater than or equal to 1"),
+            Some(count) if count > limits::TRANSACTION_ACTIONS_MAX => {
+                let max = limits::TRANSACTION_ACTIONS_MAX;
+                let rule = format!("have length less than or equal to {max}");
+                self.add(path, "[...]", &rule);
+            }
+            Some(_) => {}
+        }
+    }
+
     /// A string whose length is bounded.
     pub(crate) fn length(&mut self, path: &str, value: &str, min: usize, max: usize) {
         let length = value.chars().count();

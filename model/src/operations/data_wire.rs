@@ -71,14 +71,19 @@ impl DataWire {
         body: &[u8],
         accepted: &'static [&'static str],
     ) -> Result<DataWire, ApiError> {
-        let mut wire = DataWire {
-            accepted,
-            ..DataWire::default()
-        };
+        let mut wire = DataWire::accepting(accepted);
         let context = Context::default();
         read_document(body, &context, &mut wire)?;
         wire.value_error = context.take_noted();
         Ok(wire)
+    }
+
+    /// A structure that has the members in `accepted`, before it is read: an action of a transaction.
+    pub(crate) fn accepting(accepted: &'static [&'static str]) -> DataWire {
+        DataWire {
+            accepted,
+            ..DataWire::default()
+        }
     }
 
     /// Step 3: the table's name, which is reported before everything else.

@@ -10,6 +10,7 @@ mod indexes;
 mod items;
 mod reads;
 mod settings;
+mod transactions;
 
 fn text(error: ApiError) -> String {
     assert_eq!(error.code, ErrorCode::ValidationException, "{error}");
