@@ -23,6 +23,8 @@ mod write;
 
 pub mod control;
 
+pub mod transaction;
+
 mod background;
 mod leaders;
 mod serve;
@@ -30,8 +32,8 @@ pub mod status;
 mod throughput;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use stator_kit::clock::WallClock;
@@ -44,6 +46,8 @@ pub use self::control::UnbackedSettings;
 use self::guard::GroupGuard;
 use self::latch::Latches;
 pub use self::page::{Page, PageQuery, PageTexts};
+use self::transaction::{GroupLocks, Running};
+pub use self::transaction::{TransactAction, TransactWrite, TransactWritten, TransactionToken};
 pub use self::write::{ItemWrite, WriteTexts};
 use crate::engine::Engine;
 use crate::identity::VolumeIdentity;
@@ -98,6 +102,10 @@ pub struct Cluster {
     unbacked: UnbackedSettings,
     catalog: Catalog,
     latches: Latches,
+    /// For tasks that outlive a request.
+    this: Weak<Self>,
+    /// The transactions that this node runs.
+    running: Arc<Running>,
     /// One change of the catalog at a time, on the leader of the meta group.
     catalog_latch: Arc<Mutex<()>>,
     /// Set while this node hands its leaderships away and takes none.
@@ -109,6 +117,7 @@ pub struct Cluster {
 struct LocalGroup {
     handle: GroupHandle,
     guard: GroupGuard,
+    locks: Arc<GroupLocks>,
 }
 
 impl Cluster {
@@ -138,11 +147,12 @@ impl Cluster {
                     LocalGroup {
                         handle,
                         guard: GroupGuard::default(),
+                        locks: Arc::default(),
                     },
                 )
             })
             .collect();
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|this| Self {
             identity,
             rack,
             engine,
@@ -156,6 +166,8 @@ impl Cluster {
             unbacked,
             catalog,
             latches: Latches::default(),
+            this: Weak::clone(this),
+            running: Arc::default(),
             catalog_latch: Arc::default(),
             draining: AtomicBool::new(false),
             drained_at: parking_lot::Mutex::default(),

@@ -21,6 +21,7 @@ use super::group_state::{mark_prefix, partition_forgotten, partition_retired};
 use super::guard::Known;
 use super::message::{DataAnswer, DataRequest, Refusal};
 use super::route::{RouteError, Routed, refuse_storage};
+use super::transaction::rows::lock_prefix;
 use super::{Cluster, LocalGroup, REQUEST_TIMEOUT};
 use crate::engine::{Direction, Keyspace};
 use crate::replication::{
@@ -45,6 +46,10 @@ impl Cluster {
         let cluster = Arc::clone(self);
         self.tasks
             .spawn("tend catalog", async move { cluster.tend_catalog().await });
+        let cluster = Arc::clone(self);
+        self.tasks.spawn("tend transactions", async move {
+            cluster.tend_transactions().await;
+        });
         let cluster = Arc::clone(self);
         self.tasks.spawn(
             "spread leaders",
@@ -396,6 +401,7 @@ fn owned_ranges(
         });
     let prefixes = [
         (Keyspace::System, mark_prefix(id)),
+        (Keyspace::System, lock_prefix(id)),
         (Keyspace::Changes, stream_prefix(id)),
         (Keyspace::Changes, outbox_prefix(id)),
     ];

@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 use super::catalog::rows::{PartitionRow, PartitionStateRow, ReadersRow, Row as _};
 use super::latch::latch_of;
+use super::transaction::rows::{due_prefix, lock_prefix, record_prefix};
 use crate::engine::{Direction, EngineError, EngineSnapshot, Keyspace};
 use crate::hlc::Hlc;
 use crate::replication::{EngineWrite, GroupData, GroupId, OwnedRange};
@@ -47,6 +48,29 @@ pub fn deletion_mark(partition_id: u64, item_key: &[u8], hlc: Hlc) -> EngineWrit
         key: key.into(),
         value: Some(value.into()),
     }
+}
+
+/// The newest deletion among the absent items of a partition that share a latch with `item_key`.
+///
+/// # Errors
+/// The engine's.
+pub fn deletion_mark_of(
+    state: &dyn EngineSnapshot,
+    partition_id: u64,
+    item_key: &[u8],
+) -> Result<Hlc, EngineError> {
+    let key = deletion_mark(partition_id, item_key, Hlc::ZERO).key;
+    let mark = state.get(Keyspace::System, &key)?;
+    let stamp = mark
+        .as_deref()
+        .and_then(|mark| mark.get(1..))
+        .unwrap_or_default();
+    Ok(Hlc(stamp.iter().fold(0, |acc, &b| acc << 8 | u64::from(b))))
+}
+
+/// Whether `write` sets a deletion mark, which must never run backwards.
+pub fn is_deletion_mark(write: &EngineWrite) -> bool {
+    write.keyspace == Keyspace::System && write.key.first() == Some(&DELETION_MARK)
 }
 
 /// The write that makes `partition` known to its group, or gives it other readers.
@@ -178,6 +202,8 @@ impl GroupData for GroupRanges {
         let mut ranges = vec![
             prefix_range(Keyspace::System, group_prefix(PARTITION_STATE, group)),
             prefix_range(Keyspace::System, group_prefix(RETIRED, group)),
+            prefix_range(Keyspace::System, record_prefix(group)),
+            prefix_range(Keyspace::System, due_prefix(group)),
         ];
         if group.0 == 0 {
             ranges.push((Keyspace::Catalog, Bound::Unbounded, Bound::Unbounded));
@@ -192,6 +218,7 @@ impl GroupData for GroupRanges {
                 ranges.push(prefix_range(Keyspace::Changes, prefix));
             }
             ranges.push(prefix_range(Keyspace::System, mark_prefix(partition_id)));
+            ranges.push(prefix_range(Keyspace::System, lock_prefix(partition_id)));
         }
         Ok(ranges)
     }

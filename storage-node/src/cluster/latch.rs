@@ -4,6 +4,7 @@
 //! known, so that what a condition saw is what the log entry replaces. Items share latches by hash:
 //! no allocation and no map, at the price of a rare wait behind another item's write.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -59,6 +60,24 @@ impl Latches {
         Some(Latch { _guard: guard })
     }
 
+    /// Waits for the latches of several items, each once, in an order that all callers share, so
+    /// that two of them never wait for each other. `None` at the deadline.
+    ///
+    /// # Cancel safety
+    /// Dropping the future frees what was already held.
+    pub async fn lock_all(
+        &self,
+        item_keys: impl Iterator<Item = &[u8]>,
+        deadline: Instant,
+    ) -> Option<Vec<Latch>> {
+        let by_slot: BTreeMap<u64, &[u8]> = item_keys.map(|key| (latch_of(key), key)).collect();
+        let mut latches = Vec::with_capacity(by_slot.len());
+        for key in by_slot.into_values() {
+            latches.push(self.lock(key, deadline).await?);
+        }
+        Some(latches)
+    }
+
     /// Waits until each latch was free at some moment after the call: whatever held one at the call
     /// is settled. `false` at the deadline.
     ///
@@ -87,6 +106,18 @@ mod tests {
     fn the_latch_of_a_key_is_frozen() {
         assert_eq!(LATCHES, 4096);
         assert_eq!(latch_of(b""), 0x2d06_8005_38d3_94c2 % 4096);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_items_take_a_shared_latch_once() {
+        let latches = Latches::default();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let keys: [&[u8]; 3] = [b"b", b"a", b"b"];
+        let held = latches.lock_all(keys.into_iter(), deadline).await.unwrap();
+        assert_eq!(held.len(), 2);
+        assert!(latches.lock(b"a", deadline).await.is_none());
+        drop(held);
+        assert!(latches.lock(b"a", deadline).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]

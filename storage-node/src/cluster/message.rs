@@ -10,6 +10,8 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::transaction::message::{TransactionAnswer, TransactionRequest};
+
 /// Newest format version of a message, and the one sent.
 ///
 /// Version 1 is that of 0.1; since 2 an outcome tells what indexes consumed. Nodes of different
@@ -95,6 +97,8 @@ pub enum DataRequest {
     },
     /// Tell partitions what their changes owe to readers from now on.
     SetReaders(SetReadersMessage),
+    /// Part of a transaction.
+    Transaction(TransactionRequest),
 }
 
 /// New readers for partitions of one table in one group.
@@ -332,6 +336,8 @@ pub enum DataAnswer {
     },
     /// Not done.
     Refused(Refusal),
+    /// To `Transaction`.
+    Transaction(TransactionAnswer),
 }
 
 /// Why a node did not do what it was asked.

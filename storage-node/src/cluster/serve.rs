@@ -72,6 +72,10 @@ impl Cluster {
                 self.set_readers_as_leader(&message, deadline).await?;
                 Ok(DataAnswer::Done)
             }
+            DataRequest::Transaction(request) => {
+                let answer = Box::pin(self.transaction_for_router(request)).await?;
+                Ok(DataAnswer::Transaction(answer))
+            }
         }
     }
 }

@@ -155,6 +155,9 @@ impl Cluster {
             return decode(&outcome).map_err(|problem| refuse_storage(&problem));
         }
         let known = self.check_partition(local, leadership, partition)?;
+        if self.holder(local, leadership, &key)?.is_some() {
+            return Err(refuse(&ApiError::transaction_conflict()));
+        }
         let led = self.led_partition(table, partition, known)?;
         let partition_id = partition.partition_id;
         self.admit(&led.table, Usage::Write, partition_id)
@@ -360,31 +363,11 @@ impl Routed for RoutedWrite<'_> {
     }
 
     fn request(&self, deadline_millis: u32) -> DataRequest {
-        let texts = &self.write.texts;
-        let operation = &self.write.operation;
-        let action = match &operation.action {
-            WriteAction::Put(item) => WriteMessageAction::Put {
-                item: attributes_to_bytes(item),
-            },
-            WriteAction::Update { key, .. } => WriteMessageAction::Update {
-                key: attributes_to_bytes(key),
-                expression: texts.update.clone(),
-            },
-            WriteAction::Delete => WriteMessageAction::Delete {
-                key: attributes_to_bytes(&self.write.key.to_item(&self.table.key_schema)),
-            },
-        };
+        let message = to_message(self.write, &self.table, &self.partition);
         DataRequest::Write(WriteMessage {
             request_id: self.request_id.0,
-            table: self.table.row.name.clone(),
-            route: self.table.route(&self.partition),
             deadline_millis,
-            action,
-            condition: texts.condition.clone(),
-            names: texts.names.clone(),
-            values: texts.values.as_ref().map(attributes_to_bytes),
-            return_values: operation.return_values,
-            return_item_on_failure: operation.return_item_on_failure,
+            ..message
         })
     }
 
@@ -396,9 +379,44 @@ impl Routed for RoutedWrite<'_> {
     }
 }
 
+/// A write for a leader elsewhere; request id and deadline are left to the caller.
+pub(super) fn to_message(
+    write: &ItemWrite,
+    table: &Table,
+    partition: &PartitionRow,
+) -> WriteMessage {
+    let ItemWrite {
+        operation, texts, ..
+    } = write;
+    let action = match &operation.action {
+        WriteAction::Put(item) => WriteMessageAction::Put {
+            item: attributes_to_bytes(item),
+        },
+        WriteAction::Update { key, .. } => WriteMessageAction::Update {
+            key: attributes_to_bytes(key),
+            expression: texts.update.clone(),
+        },
+        WriteAction::Delete => WriteMessageAction::Delete {
+            key: attributes_to_bytes(&write.key.to_item(&table.key_schema)),
+        },
+    };
+    WriteMessage {
+        request_id: 0,
+        table: table.row.name.clone(),
+        route: table.route(partition),
+        deadline_millis: 0,
+        action,
+        condition: texts.condition.clone(),
+        names: texts.names.clone(),
+        values: texts.values.as_ref().map(attributes_to_bytes),
+        return_values: operation.return_values,
+        return_item_on_failure: operation.return_item_on_failure,
+    }
+}
+
 /// The write that a message describes. Routers validate before they send; whatever is wrong here is
 /// answered like the client's own mistake.
-fn from_message(
+pub(super) fn from_message(
     table: &Table,
     message: &WriteMessage,
 ) -> Result<(PrimaryKey, WriteOperation), ApiError> {

@@ -224,6 +224,12 @@ impl GroupHandle {
             .next_hlc(Hlc::at(self.inner.clock.now()))
     }
 
+    /// Takes over a time of another group: all times of this group are later from now on. For a change whose time was
+    /// agreed among several groups, before it is proposed here.
+    pub fn observe_hlc(&self, hlc: Hlc) {
+        self.inner.progress.observe(hlc);
+    }
+
     /// The index of the last entry applied on this node, 0 before the first.
     #[must_use]
     pub fn applied(&self) -> watch::Receiver<u64> {

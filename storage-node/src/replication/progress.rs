@@ -51,6 +51,11 @@ impl Progress {
         self.applied.subscribe()
     }
 
+    /// From now on all times are after `hlc`, which another group gave.
+    pub(super) fn observe(&self, hlc: Hlc) {
+        self.clock.fetch_max(hlc.0, Ordering::AcqRel);
+    }
+
     /// A time after everything applied or issued, and not before `now`.
     pub(super) fn next_hlc(&self, now: Hlc) -> Hlc {
         let next = |last: u64| Some(Hlc(last).next().max(now).0);
@@ -78,5 +83,7 @@ mod tests {
         });
         assert!(progress.next_hlc(Hlc(20)) > Hlc(5000));
         assert_eq!(progress.next_hlc(Hlc(9000)), Hlc(9000));
+        progress.observe(Hlc(9500));
+        assert!(progress.next_hlc(Hlc(9100)) > Hlc(9500));
     }
 }

@@ -100,6 +100,37 @@ pub fn evaluate<'a>(
     schema: &KeySchema,
     current: Option<&StoredItem>,
 ) -> Result<Evaluated<'a>, EvaluateError> {
+    evaluate_with(operation, schema, current, UpdatedSize::WithActions)
+}
+
+/// As [`evaluate`], for an action of a transaction, where the limit on an updated item is that of
+/// the item alone (semantics section 2).
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_in_transaction<'a>(
+    operation: &'a WriteOperation,
+    schema: &KeySchema,
+    current: Option<&StoredItem>,
+) -> Result<Evaluated<'a>, EvaluateError> {
+    evaluate_with(operation, schema, current, UpdatedSize::Flat)
+}
+
+/// What the limit on an updated item is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UpdatedSize {
+    /// The item, and its size with the cost of the actions in place of the key.
+    WithActions,
+    /// The item.
+    Flat,
+}
+
+fn evaluate_with<'a>(
+    operation: &'a WriteOperation,
+    schema: &KeySchema,
+    current: Option<&StoredItem>,
+    measured: UpdatedSize,
+) -> Result<Evaluated<'a>, EvaluateError> {
     let mut old = Old {
         stored: current,
         decoded: None,
@@ -118,7 +149,7 @@ pub fn evaluate<'a>(
         WriteAction::Put(item) => put(operation, item, old),
         WriteAction::Delete => delete(operation, old),
         WriteAction::Update { key, expression } => {
-            update(operation, schema, key, expression.as_ref(), old)
+            update(operation, schema, key, expression.as_ref(), old, measured)
         }
     }
 }
@@ -204,6 +235,7 @@ fn update<'a>(
     key: &Item,
     expression: Option<&UpdateExpression>,
     old: Old<'_>,
+    measured: UpdatedSize,
 ) -> Result<Evaluated<'a>, EvaluateError> {
     let old_size = old.size_bytes();
     let old = old.take()?;
@@ -213,6 +245,7 @@ fn update<'a>(
     };
     let new_size = new.as_ref().map_or(0, item_size_bytes);
     if let Some(new) = &new {
+        let expression = expression.filter(|_| measured == UpdatedSize::WithActions);
         check_updated_size(schema, new, new_size, expression)?;
     }
     let unchanged = match (&old, &new) {
