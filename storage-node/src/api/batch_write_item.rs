@@ -74,7 +74,12 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     for ((given, write), result) in writes.iter().zip(results) {
         match result {
             Ok(outcome) => *units.entry(given).or_default() += outcome.units,
-            Err(error) if error.code == ErrorCode::InternalServerError || error.is_throttled() => {
+            // An item that a transaction holds is soon free; the others are written all the same.
+            Err(error)
+                if error.code == ErrorCode::InternalServerError
+                    || error.code == ErrorCode::TransactionConflictException
+                    || error.is_throttled() =>
+            {
                 left.entry(given).or_default().push(write);
                 first_error = first_error.or(Some(error));
             }

@@ -200,6 +200,8 @@ async fn dispatch(operation: Operation, call: Call<'_>) -> Result<Bytes, ApiErro
         Operation::Scan => super::scan::run(call).await,
         Operation::BatchGetItem => super::batch_get_item::run(call).await,
         Operation::BatchWriteItem => super::batch_write_item::run(call).await,
+        Operation::TransactGetItems => super::transact_get_items::run(call).await,
+        Operation::TransactWriteItems => super::transact_write_items::run(call).await,
         Operation::CreateTable => super::create_table::run(call).await,
         Operation::UpdateTable => super::update_table::run(call).await,
         Operation::DeleteTable => super::delete_table::run(call).await,

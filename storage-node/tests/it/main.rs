@@ -13,3 +13,4 @@ mod cluster;
 mod fixture;
 mod harness;
 mod restart;
+mod transactions;
