@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use stator_model::error::CancellationReason;
+use stator_model::capacity::write_units;
+use stator_model::error::{CancellationReason, Usage};
 use stator_model::value::{Item, item_size_bytes};
 use tokio::time::Instant;
 
@@ -118,6 +119,10 @@ impl Cluster {
         if holder.is_some_and(|holder| !gives_way(holder.attempt, attempt)) {
             return Ok(Err(CancellationReason::conflict()));
         }
+        let partition_id = action.partition.partition_id;
+        if let Err(throttled) = self.admit(&led.table, Usage::Write, partition_id) {
+            return Ok(Err(CancellationReason::of(throttled)));
+        }
         let old = self
             .stored(&action.key)
             .map_err(|problem| refuse_storage(&*problem))?;
@@ -154,6 +159,14 @@ impl Cluster {
                 .map_err(|problem| refuse_storage(&problem))?
                 .index_units;
         }
+        let table = &decided.led.table;
+        let index_units = &decided.charge.index_units;
+        if let Err(throttled) = self.admit_index_writes(table, partition_id, index_units) {
+            return Ok(Err(CancellationReason::of(throttled)));
+        }
+        // Whatever becomes of the transaction: its work is done twice, here and at the commit.
+        let units = 2.0 * write_units(old_size, new_size);
+        self.charge_write(table, partition_id, units, index_units);
         Ok(Ok(decided))
     }
 

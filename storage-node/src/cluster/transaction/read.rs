@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use stator_model::error::{ApiError, CancellationReason};
+use stator_model::capacity::read_units;
+use stator_model::error::{ApiError, CancellationReason, Usage};
 use stator_model::key::PrimaryKey;
 use tokio::time::Instant;
 
@@ -66,6 +67,7 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<Vec<Option<StoredItem>>, RouteError> {
         let mut groups = by_group(keys).map_err(RouteError::Api)?;
+        self.admit_reads(keys).map_err(RouteError::Api)?;
         let first = self.look(&groups, keys.len(), deadline).await?;
         let mut conflicts: Vec<bool> = first.iter().map(|version| version.is_locked).collect();
         // A known conflict needs no second look.
@@ -86,11 +88,42 @@ impl Cluster {
             let error = ApiError::transaction_canceled(reasons.collect());
             return Err(RouteError::Api(error));
         }
-        first
+        let items = first
             .into_iter()
             .map(|version| version.item.map(StoredItem::open).transpose())
-            .collect::<Result<_, _>>()
-            .map_err(|problem| RouteError::Api(super::super::read::unreadable(&problem)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|problem| RouteError::Api(super::super::read::unreadable(&problem)))?;
+        for ((table, key), item) in keys.iter().zip(&items) {
+            let size = item.as_ref().map_or(0, |stored| stored.size_bytes);
+            if let Some(partition) = table.partition_of(key.partition_hash()) {
+                let units = 2.0 * read_units(size, true);
+                self.charge(table, Usage::Read, partition.partition_id, units);
+            }
+        }
+        Ok(items)
+    }
+
+    /// Whether every table has capacity for its reads.
+    fn admit_reads(&self, keys: &[(Arc<Table>, PrimaryKey)]) -> Result<(), ApiError> {
+        let mut is_throttled = false;
+        let mut reasons = Vec::with_capacity(keys.len());
+        for (table, key) in keys {
+            let admitted = table
+                .partition_of(key.partition_hash())
+                .map_or(Ok(()), |partition| {
+                    self.admit(table, Usage::Read, partition.partition_id)
+                });
+            is_throttled |= admitted.is_err();
+            reasons.push(
+                admitted
+                    .err()
+                    .map_or_else(CancellationReason::none, CancellationReason::of),
+            );
+        }
+        if is_throttled {
+            return Err(ApiError::transaction_canceled(reasons));
+        }
+        Ok(())
     }
 
     async fn look(
