@@ -115,20 +115,18 @@ fn update_request(change: &TableChange) -> Value {
             provisioned_throughput,
             index_throughput,
         } => {
-            let mut request = json!({"BillingMode": billing_mode});
-            if let Some(units) = provisioned_throughput {
-                request["ProvisionedThroughput"] = throughput(units);
-            }
-            if !index_throughput.is_empty() {
-                let updates: Vec<Value> = index_throughput
-                    .iter()
-                    .map(|(name, units)| {
-                        json!({"Update": {"IndexName": name, "ProvisionedThroughput": throughput(units)}})
-                    })
-                    .collect();
-                request["GlobalSecondaryIndexUpdates"] = json!(updates);
-            }
-            request
+            let updates = list(
+                Some(index_throughput),
+                |(name, units)| json!({"Update": {"IndexName": name, "ProvisionedThroughput": throughput(units)}}),
+            );
+            object([
+                ("BillingMode", Some(json!(billing_mode))),
+                (
+                    "ProvisionedThroughput",
+                    provisioned_throughput.as_ref().map(throughput),
+                ),
+                ("GlobalSecondaryIndexUpdates", updates),
+            ])
         }
         TableChange::ProvisionedThroughput(units) => {
             json!({"ProvisionedThroughput": throughput(units)})
@@ -150,13 +148,17 @@ fn update_request(change: &TableChange) -> Value {
             provisioned_throughput,
             on_demand_throughput,
         } => {
-            let mut update = json!({"IndexName": index_name});
-            if let Some(units) = provisioned_throughput {
-                update["ProvisionedThroughput"] = throughput(units);
-            }
-            if let Some(bounds) = on_demand_throughput {
-                update["OnDemandThroughput"] = on_demand(bounds);
-            }
+            let update = object([
+                ("IndexName", Some(json!(index_name))),
+                (
+                    "ProvisionedThroughput",
+                    provisioned_throughput.as_ref().map(throughput),
+                ),
+                (
+                    "OnDemandThroughput",
+                    on_demand_throughput.as_ref().map(on_demand),
+                ),
+            ]);
             json!({"GlobalSecondaryIndexUpdates": [{"Update": update}]})
         }
         TableChange::EnableStream(view) => {
@@ -196,29 +198,37 @@ fn key(key: &[KeySchemaElement]) -> Value {
 }
 
 fn projection(projection: Option<&Projection>) -> Value {
-    let mut members = Map::new();
-    if let Some(kind) = projection.and_then(|projection| projection.projection_type.as_ref()) {
-        members.insert("ProjectionType".to_owned(), json!(kind));
-    }
-    if let Some(names) = projection.and_then(|projection| projection.non_key_attributes.as_ref()) {
-        members.insert("NonKeyAttributes".to_owned(), json!(names));
-    }
-    Value::Object(members)
+    let kind = projection.and_then(|projection| projection.projection_type.as_ref());
+    let names = projection.and_then(|projection| projection.non_key_attributes.as_ref());
+    object([
+        ("ProjectionType", kind.map(|kind| json!(kind))),
+        ("NonKeyAttributes", names.map(|names| json!(names))),
+    ])
 }
 
 fn global_index(index: &GlobalSecondaryIndex) -> Value {
-    let mut request = json!({
-        "IndexName": index.index_name,
-        "KeySchema": key(&index.key_schema),
-        "Projection": projection(index.projection.as_ref()),
-    });
-    if let Some(units) = &index.provisioned_throughput {
-        request["ProvisionedThroughput"] = throughput(units);
-    }
-    if let Some(bounds) = &index.on_demand_throughput {
-        request["OnDemandThroughput"] = on_demand(bounds);
-    }
-    request
+    object([
+        ("IndexName", Some(json!(index.index_name))),
+        ("KeySchema", Some(key(&index.key_schema))),
+        ("Projection", Some(projection(index.projection.as_ref()))),
+        (
+            "ProvisionedThroughput",
+            index.provisioned_throughput.as_ref().map(throughput),
+        ),
+        (
+            "OnDemandThroughput",
+            index.on_demand_throughput.as_ref().map(on_demand),
+        ),
+    ])
+}
+
+/// An object of the members that are there.
+fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn tag_list(list: &[Tag]) -> Option<Value> {
