@@ -31,6 +31,7 @@ mod resource_arn;
 mod resource_policy;
 mod scan;
 mod stream_label;
+mod streams;
 mod tag_rules;
 mod tags;
 mod time_to_live;
@@ -72,6 +73,12 @@ pub use resource_policy::{
 };
 pub use scan::{ScanRequest, ScanResponse};
 pub use stream_label::stream_label;
+pub use streams::{
+    DescribeStreamRequest, DescribeStreamResponse, GetRecordsRequest, GetRecordsResponse,
+    GetShardIteratorRequest, GetShardIteratorResponse, ListStreamsRequest, ListStreamsResponse,
+    Record, RecordEvent, SequenceNumberRange, Shard, ShardIteratorStart, StreamArn, StreamStatus,
+    StreamSummary,
+};
 pub use tag_rules::merge_tags;
 pub use tags::{
     ListTagsOfResourceRequest, ListTagsOfResourceResponse, TagResourceRequest, UntagResourceRequest,

@@ -180,6 +180,10 @@ impl Operation {
                 | Operation::PutResourcePolicy
                 | Operation::GetResourcePolicy
                 | Operation::DeleteResourcePolicy
+                | Operation::ListStreams
+                | Operation::DescribeStream
+                | Operation::GetShardIterator
+                | Operation::GetRecords
         )
     }
 
@@ -231,7 +235,7 @@ mod tests {
                 .iter()
                 .filter(|operation| operation.is_built())
                 .count(),
-            28
+            32
         );
     }
 
