@@ -7,10 +7,13 @@
 pub mod change_log;
 pub mod changes;
 pub mod codec;
+mod codec_find;
 pub mod codec_json;
 pub mod evaluate;
+pub mod expiry;
 pub mod index;
 pub mod keys;
+pub mod shards;
 pub mod stored;
 
 pub use changes::IndexUnits;

@@ -4,6 +4,8 @@
 //! key                                                       record
 //! 0x01 | partition 8 | epoch 8 | log index 8 | number 2     StreamRecord: for the table's stream
 //! 0x02 | partition 8 | epoch 8 | log index 8 | number 2     OutboxRecord: for a global secondary index
+//! 0x03 | partition 8 | epoch 8 | log index 8 | number 2     ShardMark: where a shard of a stream begins or ends
+//! 0x04 | partition 8                                        ChangePosition: of the last record trimmed
 //! ```
 //! The last two parts are added when the change is applied ([`crate::replication::Append`]), so the
 //! records of a partition lie in commit order, and in the order of epochs when the partition moves
@@ -18,6 +20,8 @@ use crate::replication::APPEND_SUFFIX_LEN;
 
 const STREAM: u8 = 0x01;
 const OUTBOX: u8 = 0x02;
+const MARK: u8 = 0x03;
+const TRIMMED: u8 = 0x04;
 const RECORD_VERSION: u8 = 1;
 
 /// Where a record lies in its partition's change log; positions ascend in commit order.
@@ -31,6 +35,28 @@ pub struct ChangePosition {
     pub log_index: u64,
     /// Number within the entry.
     pub number: u16,
+}
+
+impl ChangePosition {
+    /// Before every record: epochs begin with 1, and the first entry of a log holds no change.
+    pub const FIRST: Self = Self {
+        epoch: 1,
+        log_index: 0,
+        number: 0,
+    };
+
+    /// The least position after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self.number.checked_add(1) {
+            Some(number) => Self { number, ..self },
+            None => Self {
+                log_index: self.log_index.saturating_add(1),
+                number: 0,
+                ..self
+            },
+        }
+    }
 }
 
 /// What a change did.
@@ -76,6 +102,28 @@ pub struct OutboxRecord {
     pub put: Option<(Bytes, Bytes)>,
 }
 
+/// What happens to a stream at a place in the change log of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MarkKind {
+    /// No record of the stream lies before it.
+    Opened,
+    /// One shard ends and the next begins.
+    Rolled,
+    /// No record of the stream lies after it.
+    Closed,
+}
+
+/// Where a shard of a stream begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardMark {
+    /// The stream.
+    pub stream_enabled_millis: u64,
+    /// When, milliseconds since 1970.
+    pub millis: u64,
+    /// What.
+    pub kind: MarkKind,
+}
+
 macro_rules! record {
     ($name:ident) => {
         impl $name {
@@ -97,6 +145,8 @@ macro_rules! record {
 }
 record!(StreamRecord);
 record!(OutboxRecord);
+record!(ShardMark);
+record!(ChangePosition);
 
 fn encode<T: Serialize>(record: &T) -> Bytes {
     let encoded = postcard::to_extend(record, vec![RECORD_VERSION]);
@@ -124,6 +174,24 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
 #[must_use]
 pub fn stream_prefix(partition_id: u64) -> Vec<u8> {
     prefix(STREAM, partition_id)
+}
+
+/// Prefix of all shard marks of a partition, of every epoch.
+#[must_use]
+pub fn mark_prefix(partition_id: u64) -> Vec<u8> {
+    prefix(MARK, partition_id)
+}
+
+/// What a shard mark of this partition and epoch is appended to.
+#[must_use]
+pub fn mark_append_prefix(partition_id: u64, epoch: u64) -> Bytes {
+    append_prefix(MARK, partition_id, epoch)
+}
+
+/// Key of the position of the last stream record that was trimmed from a partition.
+#[must_use]
+pub fn trimmed_key(partition_id: u64) -> Vec<u8> {
+    prefix(TRIMMED, partition_id)
 }
 
 /// Prefix of all outbox records of a partition, of every epoch.
@@ -205,6 +273,8 @@ mod tests {
         fn arbitrary_bytes_are_no_record_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _stream = StreamRecord::decode(&bytes);
             let _outbox = OutboxRecord::decode(&bytes);
+            let _mark = ShardMark::decode(&bytes);
+            let _trimmed = ChangePosition::decode(&bytes);
             let _position = position_of(&bytes);
         }
     }

@@ -148,7 +148,10 @@ fn decode_map(reader: &mut Reader<'_>, depth: u32) -> Result<Item, CodecError> {
     Ok(map)
 }
 
-fn decode_value(reader: &mut Reader<'_>, depth: u32) -> Result<AttributeValue, CodecError> {
+pub(super) fn decode_value(
+    reader: &mut Reader<'_>,
+    depth: u32,
+) -> Result<AttributeValue, CodecError> {
     Ok(match reader.byte()? {
         TAG_S => AttributeValue::S(reader.text()?.to_owned()),
         TAG_N => AttributeValue::N(reader.number()?),

@@ -10,9 +10,10 @@
 //! decoding what is not evaluated.
 
 use bytes::Bytes;
-use stator_model::value::{Item, item_size_bytes};
+use stator_model::value::{AttributeValue, Item, item_size_bytes};
 
 use super::codec::{CodecError, Reader, decode_attributes, encode_attributes};
+use super::codec_find::find_attribute;
 use super::codec_json::attributes_to_json;
 use crate::hlc::Hlc;
 
@@ -82,6 +83,14 @@ impl StoredItem {
         decode_attributes(self.body())
     }
 
+    /// One top-level attribute, without decoding the others.
+    ///
+    /// # Errors
+    /// [`CodecError::Corrupt`].
+    pub fn attribute(&self, name: &str) -> Result<Option<AttributeValue>, CodecError> {
+        find_attribute(self.body(), name)
+    }
+
     /// Appends the attributes as DynamoDB JSON, without decoding them into an [`Item`].
     ///
     /// # Errors
@@ -117,6 +126,15 @@ mod tests {
         }
 
         #[test]
+        fn an_attribute_is_found_without_the_others(item in any_item(), other in "[a-c]{1,3}") {
+            let stored = StoredItem::open(StoredItem::encode(&item, Hlc(1))).unwrap();
+            for (name, value) in &item {
+                prop_assert_eq!(stored.attribute(name).unwrap(), Some(value.clone()));
+            }
+            prop_assert_eq!(stored.attribute(&other).unwrap(), item.get(&other).cloned());
+        }
+
+        #[test]
         fn json_from_stored_bytes_is_the_json_of_the_item(item in any_item()) {
             let stored = StoredItem::open(StoredItem::encode(&item, Hlc(1))).unwrap();
             let mut straight = Vec::new();
@@ -132,6 +150,7 @@ mod tests {
         fn any_bytes_open_or_fail_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             if let Ok(stored) = StoredItem::open(Bytes::from(bytes)) {
                 let _item = stored.item();
+                let _attribute = stored.attribute("a");
                 let _json = stored.write_json(&mut Vec::new());
             }
         }
