@@ -26,9 +26,12 @@ pub mod control;
 pub mod transaction;
 
 mod background;
+mod expiry;
 mod leaders;
+mod metrics;
 mod serve;
 pub mod status;
+pub mod streams;
 mod throughput;
 
 use std::collections::BTreeMap;
@@ -45,6 +48,7 @@ pub use self::catalog::{Catalog, Table};
 pub use self::control::UnbackedSettings;
 use self::guard::GroupGuard;
 use self::latch::Latches;
+pub use self::metrics::ClusterMetrics;
 pub use self::page::{Page, PageQuery, PageTexts};
 use self::transaction::{GroupLocks, Running};
 pub use self::transaction::{TransactAction, TransactWrite, TransactWritten, TransactionToken};
@@ -61,6 +65,27 @@ pub const PARTITIONS_DEFAULT: u32 = 4;
 /// How long a request may take before the server gives up on it. An election ends within 3 s, so a
 /// request that arrives at its beginning is usually answered, not refused.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Times of what a node does without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upkeep {
+    /// How long records of streams are kept.
+    pub stream_retention: Duration,
+    /// How long a shard of a stream stays open before a child continues it.
+    pub stream_shard: Duration,
+    /// Between two looks for expired items.
+    pub expiry_scan: Duration,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            stream_retention: Duration::from_secs(24 * 60 * 60),
+            stream_shard: Duration::from_secs(4 * 60 * 60),
+            expiry_scan: Duration::from_secs(60),
+        }
+    }
+}
 
 /// What a [`Cluster`] is made of.
 pub struct ClusterOptions {
@@ -84,6 +109,10 @@ pub struct ClusterOptions {
     pub throttling: Throttling,
     /// What becomes of settings with nothing behind them.
     pub unbacked: UnbackedSettings,
+    /// Times of background work.
+    pub upkeep: Upkeep,
+    /// What is counted.
+    pub metrics: ClusterMetrics,
 }
 
 /// A node's handle to the database.
@@ -100,6 +129,8 @@ pub struct Cluster {
     /// The beginning of the throttle's time.
     opened_at: tokio::time::Instant,
     unbacked: UnbackedSettings,
+    upkeep: Upkeep,
+    metrics: ClusterMetrics,
     catalog: Catalog,
     latches: Latches,
     /// For tasks that outlive a request.
@@ -137,6 +168,8 @@ impl Cluster {
             tasks,
             throttling,
             unbacked,
+            upkeep,
+            metrics,
         } = options;
         let catalog = Catalog::open(Arc::clone(&engine))?;
         let groups = groups
@@ -164,6 +197,8 @@ impl Cluster {
             throttle: Throttle::new(throttling),
             opened_at: tokio::time::Instant::now(),
             unbacked,
+            upkeep,
+            metrics,
             catalog,
             latches: Latches::default(),
             this: Weak::clone(this),

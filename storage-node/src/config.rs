@@ -4,10 +4,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stator_kit::telemetry::TelemetryArgs;
 
+use crate::cluster::Upkeep;
 use crate::throttle::Throttling;
 
 /// A node of a replicated DynamoDB-compatible database.
@@ -56,6 +58,35 @@ pub struct DevArgs {
     /// What throughput is held to; local programs are not slowed down by default.
     #[arg(long, env = "STATOR_THROTTLING", value_enum, default_value_t = Throttling::Off)]
     pub throttling: Throttling,
+    /// Background work.
+    #[command(flatten)]
+    pub upkeep: UpkeepArgs,
+}
+
+/// Times of what a node does without being asked.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct UpkeepArgs {
+    /// Seconds between two looks for expired items (TTL).
+    #[arg(long, env = "STATOR_TTL_SCAN_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub ttl_scan_seconds: u64,
+    /// Seconds for which records of streams are kept.
+    #[arg(long, env = "STATOR_STREAM_RETENTION_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub stream_retention_seconds: u64,
+    /// Seconds for which a shard of a stream stays open before a child shard continues it.
+    #[arg(long, env = "STATOR_STREAM_SHARD_SECONDS", default_value_t = 14_400, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub stream_shard_seconds: u64,
+}
+
+impl UpkeepArgs {
+    /// The times.
+    #[must_use]
+    pub fn upkeep(self) -> Upkeep {
+        Upkeep {
+            stream_retention: Duration::from_secs(self.stream_retention_seconds),
+            stream_shard: Duration::from_secs(self.stream_shard_seconds),
+            expiry_scan: Duration::from_secs(self.ttl_scan_seconds),
+        }
+    }
 }
 
 /// Flags of `serve`.
@@ -112,6 +143,9 @@ pub struct ServeArgs {
     /// OnDemandThroughput), or also the ceilings of the service for partitions and on-demand tables.
     #[arg(long, env = "STATOR_THROTTLING", value_enum, default_value_t = Throttling::Configured)]
     pub throttling: Throttling,
+    /// Background work.
+    #[command(flatten)]
+    pub upkeep: UpkeepArgs,
 }
 
 /// One node in `--peers`.

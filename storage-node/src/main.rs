@@ -74,6 +74,7 @@ fn dev(args: DevArgs) -> anyhow::Result<NodeOptions> {
         in_memory,
         credentials_file,
         throttling,
+        upkeep,
     } = args;
     if credentials_file.is_none() {
         tracing::warn!(%listen, "dev takes any caller: signatures are not verified, loopback only");
@@ -104,6 +105,7 @@ fn dev(args: DevArgs) -> anyhow::Result<NodeOptions> {
         ops_listen: Some(ops_listen),
         throttling,
         unbacked: UnbackedSettings::Store,
+        upkeep: upkeep.upkeep(),
     })
 }
 
@@ -125,6 +127,7 @@ fn serve(args: ServeArgs) -> anyhow::Result<NodeOptions> {
         ops_listen,
         groups,
         throttling,
+        upkeep,
     } = args;
     let groups = groups.unwrap_or_else(|| default_groups(sorted.len()));
     let security = match tls_dir {
@@ -157,6 +160,7 @@ fn serve(args: ServeArgs) -> anyhow::Result<NodeOptions> {
         ops_listen: Some(ops_listen),
         throttling,
         unbacked: UnbackedSettings::Refuse,
+        upkeep: upkeep.upkeep(),
     })
 }
 

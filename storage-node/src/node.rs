@@ -31,7 +31,7 @@ use self::volume::Volume;
 use crate::api::admin::Admin;
 use crate::api::{Access, Api, ApiMetrics};
 use crate::cluster::group_state::GroupRanges;
-use crate::cluster::{Cluster, ClusterOptions, UnbackedSettings};
+use crate::cluster::{Cluster, ClusterMetrics, ClusterOptions, UnbackedSettings, Upkeep};
 use crate::config::Peer;
 use crate::error::StartError;
 use crate::identity::bootstrap::{BootstrapOptions, node_id_at};
@@ -99,6 +99,8 @@ pub struct NodeOptions {
     pub throttling: Throttling,
     /// What becomes of settings with nothing behind them.
     pub unbacked: UnbackedSettings,
+    /// Times of background work.
+    pub upkeep: Upkeep,
 }
 
 /// What a node takes from its surroundings, so that tests hold it.
@@ -186,6 +188,7 @@ impl Node {
         let cluster = Arc::new(OnceLock::new());
         let metrics = ReplicationMetrics::default();
         metrics.register(&mut registry);
+        let cluster_metrics = ClusterMetrics::register(&mut registry);
         let access = |service: &str| match &credentials {
             Some(store) => Access::Signed(Verifier::new(
                 VerifierOptions::new(&options.region, service),
@@ -257,6 +260,7 @@ impl Node {
             bootstrap,
             transport,
             metrics,
+            cluster_metrics,
             readiness: node.readiness.clone(),
             stopping: node.stopping.clone(),
             cluster: Arc::clone(&node.cluster),
@@ -401,6 +405,7 @@ struct Joining {
     bootstrap: Arc<Bootstrap>,
     transport: Arc<dyn Transport>,
     metrics: ReplicationMetrics,
+    cluster_metrics: ClusterMetrics,
     readiness: Readiness,
     stopping: CancellationToken,
     cluster: Arc<OnceLock<Arc<Cluster>>>,
@@ -444,6 +449,8 @@ impl Joining {
             tasks: self.tasks.clone(),
             throttling: self.options.throttling,
             unbacked: self.options.unbacked,
+            upkeep: self.options.upkeep,
+            metrics: self.cluster_metrics,
         })?;
         self.rpc.begin(replication.clone(), Arc::clone(&cluster));
         begin_groups(&identity, &replication, &cluster, &self.tasks).await?;

@@ -222,6 +222,10 @@ async fn dispatch(operation: Operation, call: Call<'_>) -> Result<Bytes, ApiErro
         Operation::PutResourcePolicy => super::resource_policy::put(call).await,
         Operation::GetResourcePolicy => super::resource_policy::get(call).await,
         Operation::DeleteResourcePolicy => super::resource_policy::delete(call).await,
+        Operation::ListStreams => super::list_streams::run(call).await,
+        Operation::DescribeStream => super::describe_stream::run(call).await,
+        Operation::GetShardIterator => super::get_shard_iterator::run(call).await,
+        Operation::GetRecords => super::get_records::run(call).await,
         other => {
             super::request::authorize(&call, &other.action(), "*")?;
             Err(other.not_supported())

@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep};
 
 use super::catalog::rows::{
     CLUSTER_KEY, ClusterRow, CountersRow, DroppedRow, GroupRow, LastChange, NodeRow, PartitionRow,
-    TableRow, TableStatusRow, dropped_key, group_key, node_key, table_key,
+    ReadersRow, StreamRow, TableRow, TableStatusRow, dropped_key, group_key, node_key, table_key,
 };
 use super::control::{Change, catalog_write};
-use super::group_state::{mark_prefix, partition_forgotten, partition_retired};
+use super::group_state::{mark_prefix, partition_forgotten, partition_retired, stream_prefixes};
 use super::guard::Known;
 use super::message::{DataAnswer, DataRequest, Refusal};
 use super::route::{RouteError, Routed, refuse_storage};
@@ -25,9 +25,10 @@ use super::transaction::rows::lock_prefix;
 use super::{Cluster, LocalGroup, REQUEST_TIMEOUT};
 use crate::engine::{Direction, Keyspace};
 use crate::replication::{
-    Cause, ChangeKind, EngineWrite, GroupId, Images, Leadership, LogCommand, PartitionId, RequestId,
+    Append, Cause, ChangeKind, EngineWrite, GroupId, Images, Leadership, LogCommand, PartitionId,
+    RequestId,
 };
-use crate::table::change_log::{outbox_prefix, stream_prefix};
+use crate::table::change_log::outbox_prefix;
 use crate::table::keys::{StorageId, after_prefix, hash_range};
 
 /// How often unfinished background work is looked at when nothing in the catalog changes.
@@ -55,6 +56,13 @@ impl Cluster {
             "spread leaders",
             async move { cluster.spread_leaders().await },
         );
+        let cluster = Arc::clone(self);
+        self.tasks.spawn("tend change logs", async move {
+            cluster.tend_change_logs().await;
+        });
+        let cluster = Arc::clone(self);
+        self.tasks
+            .spawn("expire items", async move { cluster.expire_items().await });
     }
 
     /// Takes over what the meta group applies, as it is applied.
@@ -186,6 +194,7 @@ impl Cluster {
         }
         let name = name.to_owned();
         let freed = name.clone();
+        let (now, horizon) = (self.now_millis(), self.stream_horizon_millis());
         self.change_catalog(RequestId(self.request_id()), deadline, move |state, _| {
             let table = state.tables.get(name.as_str()).filter(|table| {
                 table.row.storage_id == storage_id && table.row.status == TableStatusRow::Deleting
@@ -193,12 +202,7 @@ impl Cluster {
             let Some(table) = table else {
                 return Ok(Change::default());
             };
-            let dropped = DroppedRow {
-                name: name.clone(),
-                storage_id,
-                partitions: table.row.partitions.clone(),
-                local_indexes: local_index_ids(&table.row),
-            };
+            let dropped = dropped_row(&table.row, now, horizon);
             let row = EngineWrite {
                 keyspace: Keyspace::Catalog,
                 key: table_key(&name),
@@ -219,13 +223,19 @@ impl Cluster {
         Ok(())
     }
 
-    /// Removes the items of a dropped table, batch by batch, then its row.
+    /// Removes the items of a dropped table, batch by batch, and what its streams keep once nobody
+    /// may read it any more, then its row.
     async fn remove_data(&self, dropped: &DroppedRow) -> Result<(), Refusal> {
+        let keep_streams = dropped.has_streams(self.stream_horizon_millis());
+        if keep_streams && dropped.only_streams_left {
+            return Ok(());
+        }
         for partition in &dropped.partitions {
             let purge = Purge {
                 storage_id: dropped.storage_id,
                 partition: partition.clone(),
                 local_indexes: dropped.local_indexes.clone(),
+                keep_streams,
             };
             let token = self.tasks.token();
             loop {
@@ -242,16 +252,25 @@ impl Cluster {
         let storage_id = dropped.storage_id;
         let deadline = Instant::now() + REQUEST_TIMEOUT;
         self.change_catalog(RequestId(self.request_id()), deadline, move |state, _| {
-            if !state.dropped.contains_key(&storage_id) {
+            let Some(dropped) = state.dropped.get(&storage_id) else {
                 return Ok(Change::default());
-            }
+            };
             let key = dropped_key(storage_id);
-            Ok(Change {
-                writes: vec![EngineWrite {
+            let write = if keep_streams {
+                let row = DroppedRow {
+                    only_streams_left: true,
+                    ..dropped.clone()
+                };
+                catalog_write(key, &row)
+            } else {
+                EngineWrite {
                     keyspace: Keyspace::Catalog,
                     key,
                     value: None,
-                }],
+                }
+            };
+            Ok(Change {
+                writes: vec![write],
                 last_change: LastChange::Dropped,
                 answer: Bytes::new(),
             })
@@ -260,6 +279,7 @@ impl Cluster {
         tracing::info!(
             table = dropped.name,
             storage_id,
+            keep_streams,
             "the data of a deleted table is removed"
         );
         Ok(())
@@ -284,8 +304,19 @@ impl Cluster {
             .guard
             .retire(&*self.engine, group, leadership.term, ids)
             .map_err(|problem| refuse_storage(&problem))?;
+        // What was evaluated before is settled first, so that the streams end after all of it.
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        if !self.latches.all_were_free(deadline).await {
+            return Err(Refusal::NotExecuted);
+        }
+        let nobody = ReadersRow {
+            catalog_version: u64::MAX,
+            ..ReadersRow::default()
+        };
+        let appends = self.marks_after(partitions, &nobody)?;
         let writes = partitions.iter().map(partition_retired).collect();
-        self.propose_own(local, leadership, first, writes).await
+        self.propose_own(local, leadership, first, writes, appends)
+            .await
     }
 
     /// Removes a bounded batch of a retired partition, as the leader of its group; says whether
@@ -295,6 +326,7 @@ impl Cluster {
         storage_id: u64,
         partition: &PartitionRow,
         local_indexes: &[u64],
+        keep_streams: bool,
     ) -> Result<bool, Refusal> {
         let group = GroupId(partition.group_id);
         let local = self.local_group(group)?;
@@ -315,7 +347,8 @@ impl Cluster {
             return Err(Refusal::NotExecuted);
         }
         let mut writes = Vec::new();
-        for (keyspace, lower, upper) in owned_ranges(storage_id, local_indexes, partition) {
+        let ranges = owned_ranges(storage_id, local_indexes, partition, keep_streams);
+        for (keyspace, lower, upper) in ranges {
             writes = self.removals(keyspace, lower, upper)?;
             if !writes.is_empty() {
                 break;
@@ -323,9 +356,13 @@ impl Cluster {
         }
         let more = !writes.is_empty();
         if !more {
+            // While streams keep something, the row tells that it belongs to the group.
+            if keep_streams {
+                return Ok(false);
+            }
             writes.push(partition_forgotten(partition));
         }
-        self.propose_own(local, leadership, partition, writes)
+        self.propose_own(local, leadership, partition, writes, Vec::new())
             .await?;
         Ok(more)
     }
@@ -361,6 +398,7 @@ impl Cluster {
         leadership: Leadership,
         partition: &PartitionRow,
         writes: Vec<EngineWrite>,
+        appends: Vec<Append>,
     ) -> Result<(), Refusal> {
         let command = LogCommand {
             request_id: RequestId(self.request_id()),
@@ -370,7 +408,7 @@ impl Cluster {
             hlc: local.handle.next_hlc(),
             previous_hlc: None,
             writes,
-            appends: Vec::new(),
+            appends,
             change: ChangeKind::None,
             cause: Cause::Client,
             origin_region: self.identity.founding.region.clone(),
@@ -385,11 +423,13 @@ impl Cluster {
     }
 }
 
-/// Everything that a partition of a dropped table has on disk.
+/// Everything that a partition of a dropped table has on disk, without what its streams keep if that
+/// is to stay.
 fn owned_ranges(
     storage_id: u64,
     local_indexes: &[u64],
     partition: &PartitionRow,
+    keep_streams: bool,
 ) -> Vec<crate::replication::OwnedRange> {
     let id = partition.partition_id;
     let items = std::iter::once(&storage_id)
@@ -399,18 +439,49 @@ fn owned_ranges(
             let (lower, upper) = hash_range(StorageId(*storage_id), first, last);
             (Keyspace::Items, lower, upper)
         });
+    let streams = stream_prefixes(id)
+        .into_iter()
+        .filter(|_| !keep_streams)
+        .map(|prefix| (Keyspace::Changes, prefix));
     let prefixes = [
         (Keyspace::System, mark_prefix(id)),
         (Keyspace::System, lock_prefix(id)),
-        (Keyspace::Changes, stream_prefix(id)),
         (Keyspace::Changes, outbox_prefix(id)),
     ];
     items
-        .chain(prefixes.into_iter().map(|(keyspace, prefix)| {
-            let end = after_prefix(prefix.clone());
-            (keyspace, Bound::Included(prefix), Bound::Excluded(end))
-        }))
+        .chain(
+            prefixes
+                .into_iter()
+                .chain(streams)
+                .map(|(keyspace, prefix)| {
+                    let end = after_prefix(prefix.clone());
+                    (keyspace, Bound::Included(prefix), Bound::Excluded(end))
+                }),
+        )
         .collect()
+}
+
+/// What is left of a table that was deleted at `now_millis`.
+fn dropped_row(row: &TableRow, now_millis: u64, horizon_millis: u64) -> DroppedRow {
+    let streams = row
+        .streams
+        .iter()
+        .filter(|stream| stream.is_readable(horizon_millis))
+        .map(|stream| StreamRow {
+            disabled_millis: stream.disabled_millis.or(Some(now_millis)),
+            ..stream.clone()
+        })
+        .collect();
+    DroppedRow {
+        name: row.name.clone(),
+        storage_id: row.storage_id,
+        partitions: row.partitions.clone(),
+        local_indexes: local_index_ids(row),
+        partition_key: Some(row.partition_key.clone()),
+        sort_key: row.sort_key.clone(),
+        streams,
+        only_streams_left: false,
+    }
 }
 
 fn local_index_ids(row: &TableRow) -> Vec<u64> {
@@ -471,6 +542,7 @@ struct Purge {
     storage_id: u64,
     partition: PartitionRow,
     local_indexes: Vec<u64>,
+    keep_streams: bool,
 }
 
 impl Routed for Purge {
@@ -482,7 +554,12 @@ impl Routed for Purge {
 
     async fn local(&self, cluster: &Cluster, _deadline: Instant) -> Result<bool, Refusal> {
         cluster
-            .purge_as_leader(self.storage_id, &self.partition, &self.local_indexes)
+            .purge_as_leader(
+                self.storage_id,
+                &self.partition,
+                &self.local_indexes,
+                self.keep_streams,
+            )
             .await
     }
 
@@ -491,6 +568,7 @@ impl Routed for Purge {
             storage_id: self.storage_id,
             partition: self.partition.clone(),
             local_indexes: self.local_indexes.clone(),
+            keep_streams: self.keep_streams,
         }
     }
 

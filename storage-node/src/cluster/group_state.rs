@@ -28,7 +28,9 @@ use super::transaction::rows::{due_prefix, lock_prefix, record_prefix};
 use crate::engine::{Direction, EngineError, EngineSnapshot, Keyspace};
 use crate::hlc::Hlc;
 use crate::replication::{EngineWrite, GroupData, GroupId, OwnedRange};
-use crate::table::change_log::{outbox_prefix, stream_prefix};
+use crate::table::change_log::{
+    mark_prefix as shard_mark_prefix, outbox_prefix, stream_prefix, trimmed_key,
+};
 use crate::table::keys::{StorageId, after_prefix, hash_range};
 
 const DELETION_MARK: u8 = 0x80;
@@ -136,6 +138,32 @@ fn group_prefix(kind: u8, group: GroupId) -> Vec<u8> {
     key
 }
 
+/// What the group of `partition` knows of it; `None` before its first write.
+///
+/// # Errors
+/// The engine's, or a row that cannot be read.
+pub fn partition_state(
+    state: &dyn EngineSnapshot,
+    partition: &PartitionRow,
+) -> Result<Option<PartitionStateRow>, EngineError> {
+    let key = partition_key(PARTITION_STATE, partition);
+    state
+        .get(Keyspace::System, &key)?
+        .map(|value| PartitionStateRow::decode(&value))
+        .transpose()
+        .map_err(|problem| EngineError::Io(Box::new(problem)))
+}
+
+/// Prefixes in the changes keyspace of what streams keep of a partition.
+#[must_use]
+pub fn stream_prefixes(partition_id: u64) -> [Vec<u8>; 3] {
+    [
+        stream_prefix(partition_id),
+        shard_mark_prefix(partition_id),
+        trimmed_key(partition_id),
+    ]
+}
+
 /// The partitions that `group` knows by its own state, with their ids.
 ///
 /// # Errors
@@ -214,7 +242,8 @@ impl GroupData for GroupRanges {
                     hash_range(StorageId(storage_id), row.first_hash, row.last_hash);
                 ranges.push((Keyspace::Items, lower, upper));
             }
-            for prefix in [stream_prefix(partition_id), outbox_prefix(partition_id)] {
+            ranges.push(prefix_range(Keyspace::Changes, outbox_prefix(partition_id)));
+            for prefix in stream_prefixes(partition_id) {
                 ranges.push(prefix_range(Keyspace::Changes, prefix));
             }
             ranges.push(prefix_range(Keyspace::System, mark_prefix(partition_id)));

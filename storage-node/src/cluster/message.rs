@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::transaction::message::{TransactionAnswer, TransactionRequest};
+use crate::table::change_log::ChangePosition;
 
 /// Newest format version of a message, and the one sent.
 ///
@@ -94,11 +95,105 @@ pub enum DataRequest {
         partition: super::catalog::rows::PartitionRow,
         /// Prefixes of the keys of the table's local indexes.
         local_indexes: Vec<u64>,
+        /// Leave what the table's streams keep.
+        keep_streams: bool,
     },
     /// Tell partitions what their changes owe to readers from now on.
     SetReaders(SetReadersMessage),
     /// Part of a transaction.
     Transaction(TransactionRequest),
+    /// Read a stream in partitions of one group.
+    Stream(StreamMessage),
+}
+
+/// Something about a stream in partitions of one group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StreamMessage {
+    /// The group.
+    pub group_id: u32,
+    /// The partitions; one, unless shards are asked for.
+    pub partitions: Vec<u64>,
+    /// The stream's identity within its table.
+    pub enabled_millis: u64,
+    /// The stream is known to be closed in every partition.
+    pub closed: bool,
+    /// What is asked.
+    pub ask: StreamAsk,
+    /// Milliseconds left for it.
+    pub deadline_millis: u32,
+}
+
+/// What is asked about a stream.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum StreamAsk {
+    /// Its shards.
+    Shards,
+    /// A position in a shard.
+    Place {
+        /// When the shard began.
+        start_millis: u64,
+        /// Which position.
+        place: StreamPlace,
+    },
+    /// Records of a shard.
+    Records {
+        /// When the shard began.
+        start_millis: u64,
+        /// The first position.
+        from: ChangePosition,
+        /// Pass over records before that time.
+        since_millis: Option<u64>,
+        /// Most records.
+        limit: u32,
+    },
+}
+
+/// A place in a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StreamPlace {
+    /// At the oldest record that is there.
+    Horizon,
+    /// After the newest.
+    Latest,
+    /// At a record.
+    At(ChangePosition),
+    /// After a record.
+    After(ChangePosition),
+}
+
+/// To what was asked about a stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum StreamAnswer {
+    /// Shards by partition, oldest first.
+    Shards(Vec<(u64, Vec<ShardOutcome>)>),
+    /// The position to read from.
+    Place(ChangePosition),
+    /// Records.
+    Page(StreamPage),
+}
+
+/// A shard of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardOutcome {
+    /// When it began.
+    pub start_millis: u64,
+    /// No record of it lies before this.
+    pub starting: ChangePosition,
+    /// Its last record, or its beginning when it has none; only of a closed shard.
+    pub ending: Option<ChangePosition>,
+    /// When the shard began that it continues.
+    pub parent_start_millis: Option<u64>,
+}
+
+/// Records of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamPage {
+    /// Stored records with their places.
+    pub records: Vec<(ChangePosition, Bytes)>,
+    /// Where to go on.
+    pub next: ChangePosition,
+    /// The shard is closed and nothing comes any more.
+    pub at_end: bool,
 }
 
 /// New readers for partitions of one table in one group.
@@ -338,6 +433,8 @@ pub enum DataAnswer {
     Refused(Refusal),
     /// To `Transaction`.
     Transaction(TransactionAnswer),
+    /// To `Stream`.
+    Stream(StreamAnswer),
 }
 
 /// Why a node did not do what it was asked.

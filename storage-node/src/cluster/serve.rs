@@ -61,9 +61,10 @@ impl Cluster {
                 storage_id,
                 partition,
                 local_indexes,
+                keep_streams,
             } => {
                 let more = self
-                    .purge_as_leader(storage_id, &partition, &local_indexes)
+                    .purge_as_leader(storage_id, &partition, &local_indexes, keep_streams)
                     .await?;
                 Ok(DataAnswer::Purged { more })
             }
@@ -76,6 +77,10 @@ impl Cluster {
                 let answer = Box::pin(self.transaction_for_router(request)).await?;
                 Ok(DataAnswer::Transaction(answer))
             }
+            DataRequest::Stream(message) => self
+                .stream_for_router(message)
+                .await
+                .map(DataAnswer::Stream),
         }
     }
 }

@@ -352,6 +352,24 @@ pub struct DroppedRow {
     pub partitions: Vec<PartitionRow>,
     /// Prefixes of the keys of its local indexes.
     pub local_indexes: Vec<u64>,
+    /// Its partition key; `None` for a table that never had a stream.
+    pub partition_key: Option<KeyRow>,
+    /// Its sort key.
+    pub sort_key: Option<KeyRow>,
+    /// Its streams, all of them disabled; their records stay while they are readable.
+    pub streams: Vec<StreamRow>,
+    /// Nothing is left but what its streams keep.
+    pub only_streams_left: bool,
+}
+
+impl DroppedRow {
+    /// Whether a stream of the table can still be read.
+    #[must_use]
+    pub fn has_streams(&self, horizon_millis: u64) -> bool {
+        self.streams
+            .iter()
+            .any(|stream| stream.is_readable(horizon_millis))
+    }
 }
 
 /// What a replica group itself knows of a partition that it holds, in `Keyspace::System` under

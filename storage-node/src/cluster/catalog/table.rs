@@ -29,10 +29,7 @@ pub struct Table {
 impl Table {
     /// Derives what the data path needs.
     pub fn new(row: TableRow, cluster: &ClusterRow) -> Self {
-        let key_schema = KeySchema {
-            partition_key: key_attribute(&row.partition_key),
-            sort_key: row.sort_key.as_ref().map(key_attribute),
-        };
+        let key_schema = key_schema(&row.partition_key, row.sort_key.as_ref());
         let arn = table_arn(&cluster.region, &cluster.account_id, &row.name);
         let local_indexes = row
             .local_indexes
@@ -110,6 +107,14 @@ impl Table {
             group_id: partition.group_id,
             epoch: partition.epoch,
         }
+    }
+}
+
+/// The key schema of rows.
+pub fn key_schema(partition_key: &KeyRow, sort_key: Option<&KeyRow>) -> KeySchema {
+    KeySchema {
+        partition_key: key_attribute(partition_key),
+        sort_key: sort_key.map(key_attribute),
     }
 }
 

@@ -8,11 +8,12 @@
 //!
 //! 1. its catalog holds the readers' version (it waits for that), so that a partition which is opened
 //!    by its first write from now on is opened for them;
-//! 2. the guard has them for every open partition, so that every write evaluated from now on owes
+//! 2. where a stream begins, its first mark is logged (`streams/mark.rs`);
+//! 3. the guard has them for every open partition, so that every write evaluated from now on owes
 //!    them;
-//! 3. every latch was free once, so that every write evaluated before is settled and applied; if
-//!    such a write opened a partition for older readers, 2 and 3 are done again;
-//! 4. the new row of each partition is logged. No row for older readers can follow it.
+//! 4. every latch was free once, so that every write evaluated before is settled and applied; if
+//!    such a write opened a partition for older readers, 3 and 4 are done again;
+//! 5. the new row of each partition is logged, with the last mark of a stream that ends. No row for older readers can follow it.
 //!
 //! When all partitions have answered, every change that is not yet applied owes the readers: what a
 //! backfill then reads under an item's latch is complete.
@@ -87,6 +88,11 @@ impl Cluster {
             .leadership()
             .ok_or_else(|| local.not_leader())?;
         let readers = Arc::new(message.readers.clone());
+        let marks = self.marks_before(&message.partitions, &readers)?;
+        if !marks.is_empty() {
+            self.propose_own(local, leadership, first, Vec::new(), marks)
+                .await?;
+        }
         // A write that was evaluated before may be the first of its partition and open it for older
         // readers; the second round finds that. A later first write opens it for these, because the
         // catalog of this node has them.
@@ -113,7 +119,9 @@ impl Cluster {
             opened.push(led);
         }
         let writes = opened.iter().map(LedPartition::opened).collect();
-        self.propose_own(local, leadership, first, writes).await?;
+        let marks = self.marks_after(&message.partitions, &readers)?;
+        self.propose_own(local, leadership, first, writes, marks)
+            .await?;
         for led in &opened {
             let (id, epoch) = (led.partition.partition_id, led.partition.epoch);
             local.guard.opened(leadership.term, id, epoch, &led.readers);

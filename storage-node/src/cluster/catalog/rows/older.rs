@@ -87,6 +87,10 @@ pub(super) fn dropped(version: u8, body: &[u8]) -> Option<DroppedRow> {
         storage_id: old.storage_id,
         partitions: old.partitions,
         local_indexes: Vec::new(),
+        partition_key: None,
+        sort_key: None,
+        streams: Vec::new(),
+        only_streams_left: false,
     })
 }
 

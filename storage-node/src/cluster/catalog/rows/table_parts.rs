@@ -139,6 +139,13 @@ impl StreamRow {
         self.disabled_millis.is_none()
     }
 
+    /// Whether records may be there that were written after `horizon_millis`.
+    #[must_use]
+    pub fn is_readable(&self, horizon_millis: u64) -> bool {
+        self.disabled_millis
+            .is_none_or(|disabled| disabled >= horizon_millis)
+    }
+
     /// What the partitions have to know of it.
     #[must_use]
     pub fn reader(&self) -> StreamReaderRow {
