@@ -210,10 +210,23 @@ impl Client {
         operation: &str,
         body: &Value,
     ) -> Option<(StatusCode, Value)> {
+        let target = format!("DynamoDB_20120810.{operation}");
+        self.target(port, target, body).await
+    }
+
+    /// One operation of DynamoDB Streams that must succeed.
+    pub(crate) async fn streams(&self, port: u16, operation: &str, body: Value) -> Value {
+        let target = format!("DynamoDBStreams_20120810.{operation}");
+        let (status, answer) = self.target(port, target, &body).await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{operation} {body}: {answer}");
+        answer
+    }
+
+    async fn target(&self, port: u16, target: String, body: &Value) -> Option<(StatusCode, Value)> {
         let body = Bytes::from(serde_json::to_vec(body).unwrap());
         let request = Request::post(format!("http://127.0.0.1:{port}/"))
             .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"));
+            .header("x-amz-target", target);
         let timeout = Duration::from_secs(8);
         let (status, body) = self
             .send(self.signer.as_ref(), request, body, timeout)

@@ -13,4 +13,5 @@ mod cluster;
 mod fixture;
 mod harness;
 mod restart;
+mod streams;
 mod transactions;
