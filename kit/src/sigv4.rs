@@ -19,6 +19,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+pub use authorization::check_form;
 pub(crate) use key::DayKeys;
 pub use signer::{SignError, Signer, sign};
 pub use verifier::{Verifier, VerifierOptions};

@@ -43,6 +43,22 @@ struct Found<'a> {
 
 impl<'a> Claim<'a> {
     pub(super) fn read(parts: &'a Parts) -> Result<Self, SigV4Error> {
+        Found::complete(parts)?.into_claim()
+    }
+}
+
+/// Whether a request has a signature of one form with all its parts, whatever they say. For processes
+/// that serve any caller: a client that forgot to sign is told so here too.
+///
+/// # Errors
+/// [`SigV4Error`]: no signature, parts missing, or both forms at once.
+pub fn check_form(parts: &Parts) -> Result<(), SigV4Error> {
+    Found::complete(parts).map(|_| ())
+}
+
+impl<'a> Found<'a> {
+    /// The parts of the one signature that the request has, none of them missing.
+    fn complete(parts: &'a Parts) -> Result<Self, SigV4Error> {
         let header = parts.headers.get(AUTHORIZATION);
         let query = parts
             .uri
@@ -55,34 +71,39 @@ impl<'a> Claim<'a> {
                 "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP \
                  header.",
             )),
-            (None, Some(found)) => found.into_query_claim(),
+            (None, Some(found)) => found.complete_query(),
             (None, None) => Err(SigV4Error::MissingAuthenticationToken),
             (Some(header), None) => {
                 let header = header.to_str().unwrap_or_default();
                 if !header.starts_with("AWS4-") {
                     return Err(SigV4Error::MissingAuthenticationToken);
                 }
-                from_header(header, &parts.headers).into_header_claim(header)
+                from_header(header, &parts.headers).complete_header(header)
             }
         }
     }
 }
 
+/// Whether a part is missing or says nothing.
+fn is_absent(part: &Option<Cow<'_, str>>) -> bool {
+    part.as_deref().is_none_or(str::is_empty)
+}
+
 impl<'a> Found<'a> {
-    fn into_header_claim(self, header: &str) -> Result<Claim<'a>, SigV4Error> {
+    fn complete_header(self, header: &str) -> Result<Self, SigV4Error> {
         let mut missing = String::new();
-        for (name, absent) in [
-            ("Credential", self.credential.is_none()),
-            ("Signature", self.signature.is_none()),
-            ("SignedHeaders", self.signed_headers.is_none()),
+        for (name, part) in [
+            ("Credential", &self.credential),
+            ("Signature", &self.signature),
+            ("SignedHeaders", &self.signed_headers),
         ] {
-            if absent {
+            if is_absent(part) {
                 missing.push_str(&format!(
                     "Authorization header requires '{name}' parameter. "
                 ));
             }
         }
-        if self.date.is_none() {
+        if is_absent(&self.date) {
             missing.push_str(
                 "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' \
                  header. ",
@@ -93,18 +114,19 @@ impl<'a> Found<'a> {
                 "{missing}Authorization={header}"
             )));
         }
-        self.into_claim()
+        Ok(self)
     }
 
-    fn into_query_claim(self) -> Result<Claim<'a>, SigV4Error> {
+    fn complete_query(self) -> Result<Self, SigV4Error> {
         let mut missing = String::new();
-        for (name, absent) in [
-            ("X-Amz-Credential", self.credential.is_none()),
-            ("X-Amz-Signature", self.signature.is_none()),
-            ("X-Amz-SignedHeaders", self.signed_headers.is_none()),
-            ("X-Amz-Date", self.date.is_none()),
+        for (name, part) in [
+            ("X-Amz-Algorithm", &self.algorithm),
+            ("X-Amz-Credential", &self.credential),
+            ("X-Amz-Signature", &self.signature),
+            ("X-Amz-SignedHeaders", &self.signed_headers),
+            ("X-Amz-Date", &self.date),
         ] {
-            if absent {
+            if is_absent(part) {
                 missing.push_str(&format!(
                     "AWS query-string parameters must include '{name}'. "
                 ));
@@ -115,7 +137,7 @@ impl<'a> Found<'a> {
                 "{missing}Re-examine the query-string parameters."
             )));
         }
-        self.into_claim()
+        Ok(self)
     }
 
     /// The caller has reported whatever is missing; an empty default cannot verify.
