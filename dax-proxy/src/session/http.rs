@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, SERVER};
+use http::header::{CONTENT_TYPE, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use stator_kit::access::Principal;
 use stator_kit::clock::SharedClock;
 use stator_kit::http::{
-    AMZ_JSON, BodyError, CRC32_HEADER, REQUEST_ID_HEADER, RequestId, read_body,
+    AMZ_JSON, BodyError, CRC32_HEADER, GzipError, REQUEST_ID_HEADER, RequestId, decoded, read_body,
 };
 use stator_kit::rng::SharedRandom;
 use stator_kit::sigv4::{SigV4Error, Verifier};
@@ -79,9 +79,7 @@ impl Session {
         }
         let (parts, body) = request.into_parts();
         let content_type = content_type(&parts.headers);
-        let (Some(content_type), false) =
-            (content_type, parts.headers.contains_key(CONTENT_ENCODING))
-        else {
+        let Some(content_type) = content_type else {
             return self.plain(StatusCode::NOT_FOUND, "<UnknownOperationException/>");
         };
         let answer = match target(&parts.headers) {
@@ -122,6 +120,17 @@ impl Session {
                 Ok(principal) => principal,
                 Err(error) => return unverified(&error).into(),
             },
+        };
+        let body = match decoded(&parts.headers, body, BODY_BYTES_MAX).await {
+            Ok(Some(body)) => body,
+            Ok(None) => return ApiError::not_supported("Content-Encoding").into(),
+            Err(GzipError::TooLarge { .. }) => {
+                return ApiError::without_message(ErrorCode::RequestEntityTooLarge).into();
+            }
+            Err(error) => {
+                debug!(error = %error, "request body could not be decompressed");
+                return ApiError::without_message(ErrorCode::SerializationException).into();
+            }
         };
         let span = debug_span!("request", operation);
         let call = Call {

@@ -22,7 +22,7 @@ const SERVER_NAME: HeaderValue = HeaderValue::from_static("Server");
 /// Length of a request id, as Amazon's.
 const REQUEST_ID_LEN: usize = 52;
 
-/// An answer of the API.
+/// An answer of the API, its body as it goes over the wire.
 pub(super) fn json(
     status: StatusCode,
     content_type: HeaderValue,
@@ -40,32 +40,26 @@ pub(super) fn json(
     response
 }
 
-/// An error of the API.
-pub(super) fn error(
-    error: &ApiError,
-    content_type: HeaderValue,
-    random: &dyn RandomSource,
-) -> Response<Full<Bytes>> {
-    let status =
-        StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    json(
-        status,
-        content_type,
-        Bytes::from(error.to_json_body()),
-        random,
-    )
+/// The HTTP status of an error.
+pub(super) fn status(error: &ApiError) -> StatusCode {
+    StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// An answer that is no JSON.
-pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+pub(super) fn text(
+    status: StatusCode,
+    text: impl Into<Bytes>,
+    random: &dyn RandomSource,
+) -> Response<Full<Bytes>> {
     let body: Bytes = text.into();
-    let len = body.len();
+    let (len, crc) = (body.len(), crc32fast::hash(&body));
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(SERVER, SERVER_NAME);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(len));
+    let headers = response.headers_mut();
+    headers.insert(SERVER, SERVER_NAME);
+    headers.insert(REQUEST_ID, request_id(random));
+    headers.insert(CRC32, HeaderValue::from(crc));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(len));
     response
 }
 

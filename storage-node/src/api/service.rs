@@ -1,7 +1,7 @@
 //! The way of every request: method and path, target, signature, body, operation, envelope.
 //!
-//! The order is the service's own (semantics section 17): the target is looked at before the
-//! signature, the signature before the body is parsed.
+//! The order is the service's own (semantics section 17): the size of the body, the content type, the
+//! target, the signature, and then the body is parsed.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
-    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
+    ORIGIN,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -18,9 +19,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use stator_kit::access::Principal;
 use stator_kit::clock::WallClock;
-use stator_kit::http::{BodyError, read_body};
+use stator_kit::http::{BodyError, GzipError, accepts_gzip, compress, decompress, read_body};
 use stator_kit::rng::RandomSource;
-use stator_kit::sigv4::{SigV4Error, Verifier};
+use stator_kit::sigv4::{SigV4Error, Verifier, check_form};
 use stator_model::error::{ApiError, ErrorCode};
 use stator_model::limits::BODY_SIZE_BYTES_MAX;
 use stator_model::operations::Operation;
@@ -34,9 +35,17 @@ use crate::cluster::{Cluster, REQUEST_TIMEOUT};
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Shortest answer that is compressed for a client that takes gzip; below it head and tail of the
+/// encoding eat the gain.
+const GZIP_BYTES_MIN: usize = 1_024;
+
+/// What a browser lets the program that called see of an answer.
+const EXPOSED_HEADERS: HeaderValue =
+    HeaderValue::from_static("x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date");
+
 /// Who may call.
 pub enum Access {
-    /// Anybody; for `dev` on loopback.
+    /// Anybody, whatever the signature says; for `dev` on loopback.
     AnyCaller,
     /// Who signs with a key of the credentials file.
     Signed(Verifier),
@@ -106,72 +115,83 @@ impl Api {
             (&Method::POST, "/") => self.post(&parts, body).await,
             (&Method::GET, "/") => {
                 let text = format!("healthy: dynamodb.{}.amazonaws.com ", self.region);
-                respond::text(StatusCode::OK, text)
+                respond::text(StatusCode::OK, text, &*self.random)
             }
             (&Method::OPTIONS, _) if parts.headers.contains_key(ORIGIN) => {
-                return preflight(&parts.headers);
+                return preflight(&parts.headers, &*self.random);
             }
-            _ => respond::text(StatusCode::NOT_FOUND, "<UnknownOperationException/>\n"),
+            _ => self.not_found(),
         };
         if parts.headers.contains_key(ORIGIN) {
-            let any = HeaderValue::from_static("*");
-            response
-                .headers_mut()
-                .insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
+            let headers = response.headers_mut();
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
         }
         response
     }
 
     async fn post(&self, parts: &Parts, body: Incoming) -> Response<Full<Bytes>> {
-        let Some(content_type) = content_type(&parts.headers) else {
-            return respond::text(StatusCode::NOT_FOUND, "<UnknownOperationException/>\n");
+        let timer = self.metrics.start();
+        let body = read_body(body, BODY_SIZE_BYTES_MAX, Instant::now() + BODY_TIMEOUT).await;
+        let has_body = body.as_ref().is_ok_and(|body| !body.is_empty());
+        let content_type = match content_type(&parts.headers) {
+            Some(known) => known,
+            // Without a body there is nothing that a type could be wrong about.
+            None if !has_body && body.is_ok() => respond::JSON,
+            None if body.is_ok() => return self.not_found(),
+            None => respond::JSON,
         };
         let target = parts
             .headers
             .get("x-amz-target")
             .and_then(|value| value.to_str().ok());
-        let Some(operation) = target.and_then(Operation::from_target) else {
-            let unknown = ApiError::without_message(ErrorCode::UnknownOperationException);
-            self.metrics.answered(None, Err(&unknown), None);
-            return respond::error(&unknown, content_type, &*self.random);
+        let operation = target.and_then(Operation::from_target);
+        let result = match (body.map_err(|error| unread(&error)), operation) {
+            (Err(error), _) => Err(error),
+            (Ok(body), None) => Err(unknown_operation(&body)),
+            (Ok(body), Some(operation)) => self.run(operation, parts, body).await,
         };
-        let timer = self.metrics.start();
-        let result = self.run(operation, parts, body).await;
-        self.metrics
-            .answered(Some(operation), result.as_ref().map(|_| ()), Some(timer));
-        match result {
-            Ok(body) => respond::json(StatusCode::OK, content_type, body, &*self.random),
-            Err(error) => respond::error(&error, content_type, &*self.random),
+        self.metrics.answered(
+            operation,
+            result.as_ref().map(|_| ()),
+            operation.map(|_| timer),
+        );
+        let (status, body) = match result {
+            Ok(body) => (StatusCode::OK, body),
+            Err(error) => (respond::status(&error), Bytes::from(error.to_json_body())),
+        };
+        if body.len() < GZIP_BYTES_MIN || !accepts_gzip(&parts.headers) {
+            return respond::json(status, content_type, body, &*self.random);
         }
+        let body = compress(&body).await;
+        let mut response = respond::json(status, content_type, body, &*self.random);
+        let gzip = HeaderValue::from_static("gzip");
+        response.headers_mut().insert(CONTENT_ENCODING, gzip);
+        response
+    }
+
+    fn not_found(&self) -> Response<Full<Bytes>> {
+        let text = "<UnknownOperationException/>\n";
+        respond::text(StatusCode::NOT_FOUND, text, &*self.random)
     }
 
     async fn run(
         &self,
         operation: Operation,
         parts: &Parts,
-        body: Incoming,
+        body: Bytes,
     ) -> Result<Bytes, ApiError> {
-        let arrived = Instant::now();
-        let body = match read_body(body, BODY_SIZE_BYTES_MAX, arrived + BODY_TIMEOUT).await {
-            Ok(body) => body,
-            Err(BodyError::TooLarge { .. }) => {
-                return Err(ApiError::without_message(ErrorCode::RequestEntityTooLarge));
-            }
-            Err(_) => return Err(ApiError::without_message(ErrorCode::SerializationException)),
-        };
         let principal = match &self.access {
-            Access::AnyCaller => Arc::clone(&self.anonymous),
-            Access::Signed(verifier) => verifier
-                .verify(parts, &body, self.clock.now())
-                .map_err(|e| not_verified(&e))?,
+            // Whoever it is, a client that forgot to sign is told so, as everywhere.
+            Access::AnyCaller => check_form(parts).map(|()| Arc::clone(&self.anonymous)),
+            Access::Signed(verifier) => verifier.verify(parts, &body, self.clock.now()),
         };
-        if parts
-            .headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|encoding| encoding != "identity")
-        {
-            return Err(ApiError::not_supported("Content-Encoding"));
-        }
+        let principal = principal.map_err(|e| not_verified(&e))?;
+        // The signature is over the body as it was sent.
+        let body = decoded(&parts.headers, body, BODY_SIZE_BYTES_MAX)
+            .await
+            .map_err(|error| undecoded(&error))?
+            .ok_or_else(|| ApiError::not_supported("Content-Encoding"))?;
         let cluster = self.cluster.get().ok_or_else(|| {
             ApiError::new(
                 ErrorCode::ServiceUnavailable,
@@ -239,11 +259,35 @@ pub(super) fn not_verified(error: &SigV4Error) -> ApiError {
     ApiError::new(code, error.message())
 }
 
-/// The content type to echo; `None` for one that is not the API's.
+/// Why there is no body.
+fn unread(error: &BodyError) -> ApiError {
+    ApiError::without_message(match error {
+        BodyError::TooLarge { .. } => ErrorCode::RequestEntityTooLarge,
+        _ => ErrorCode::SerializationException,
+    })
+}
+
+/// The error for a target that the API does not have. A body that is not JSON is told of first.
+fn unknown_operation(body: &[u8]) -> ApiError {
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    ApiError::without_message(if body.is_empty() || is_json {
+        ErrorCode::UnknownOperationException
+    } else {
+        ErrorCode::SerializationException
+    })
+}
+
+/// Why a body cannot be read out of its `Content-Encoding`.
+fn undecoded(error: &GzipError) -> ApiError {
+    ApiError::without_message(match error {
+        GzipError::TooLarge { .. } => ErrorCode::RequestEntityTooLarge,
+        _ => ErrorCode::SerializationException,
+    })
+}
+
+/// The content type to echo; `None` where there is none or one that is not the API's.
 fn content_type(headers: &HeaderMap) -> Option<HeaderValue> {
-    let Some(given) = headers.get(CONTENT_TYPE) else {
-        return Some(respond::JSON_1_0);
-    };
+    let given = headers.get(CONTENT_TYPE)?;
     let essence = given.to_str().ok()?.split(';').next()?.trim();
     if essence.eq_ignore_ascii_case("application/x-amz-json-1.0") {
         Some(respond::JSON_1_0)
@@ -254,8 +298,8 @@ fn content_type(headers: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-fn preflight(asked: &HeaderMap) -> Response<Full<Bytes>> {
-    let mut response = respond::text(StatusCode::OK, "");
+fn preflight(asked: &HeaderMap, random: &dyn RandomSource) -> Response<Full<Bytes>> {
+    let mut response = respond::text(StatusCode::OK, "", random);
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("172800"));

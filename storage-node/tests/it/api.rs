@@ -8,7 +8,7 @@ use crate::harness::{Client, Process, eventually};
 async fn dev() -> (tempfile::TempDir, Process, Client) {
     let dir = tempfile::tempdir().unwrap();
     let process = Process::dev(dir.path());
-    let client = Client::unsigned();
+    let client = Client::signed();
     process.wait_ready(&client).await;
     (dir, process, client)
 }

@@ -28,7 +28,7 @@ fn unpack(release: &str) -> tempfile::TempDir {
 async fn the_volume_of_release_0_1_opens_and_holds_its_items() {
     let dir = unpack("0.1");
     let node = Process::dev(&dir.path().join("volume-0.1"));
-    let client = Client::unsigned();
+    let client = Client::signed();
     node.wait_ready(&client).await;
     let get = |pk: &str, sk: &str| {
         json!({

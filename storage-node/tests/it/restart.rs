@@ -14,7 +14,7 @@ use crate::harness::{Client, Process};
 async fn what_was_acknowledged_survives_sigkill() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Process::dev(dir.path());
-    let client = Arc::new(Client::unsigned());
+    let client = Arc::new(Client::signed());
     node.wait_ready(&client).await;
     client.create_table(node.api, "orders").await;
 
@@ -83,7 +83,7 @@ async fn what_was_acknowledged_survives_sigkill() {
 async fn sigterm_ends_well_and_keeps_everything() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Process::dev(dir.path());
-    let client = Client::unsigned();
+    let client = Client::signed();
     node.wait_ready(&client).await;
     client.create_table(node.api, "orders").await;
     let item = json!({"pk": {"S": "a"}, "v": {"B": "AAEC"}});
@@ -111,7 +111,7 @@ async fn sigterm_ends_well_and_keeps_everything() {
 async fn a_second_process_on_the_same_volume_ends_with_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let first = Process::dev(dir.path());
-    let client = Client::unsigned();
+    let client = Client::signed();
     first.wait_ready(&client).await;
     let mut second = Process::dev(dir.path());
     assert_eq!(second.wait(), Some(1));

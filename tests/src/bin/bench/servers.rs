@@ -87,7 +87,7 @@ impl Servers {
             children: Mutex::new(Vec::new()),
         };
         servers.start_redis().await?;
-        let dev = servers.dev_node("one node (dev, unsigned)").await?;
+        let dev = servers.dev_node("one node (dev, unverified)").await?;
         let single = servers.cluster("one node (serve, signed)", 1).await?;
         let three = servers.cluster("three nodes (serve, signed)", 3).await?;
         let cached = servers
@@ -165,7 +165,8 @@ impl Servers {
                 .args(["--listen", &format!("127.0.0.1:{api}")])
                 .args(["--ops-listen", &format!("127.0.0.1:{ops}")]),
         )?;
-        self.endpoint(label, *api, Some(*ops), None, process).await
+        self.endpoint(label, *api, Some(*ops), Some(root_key()), process)
+            .await
     }
 
     async fn cluster(&self, label: &str, count: usize) -> Result<Endpoint> {
