@@ -41,6 +41,7 @@ use std::fmt;
 
 use crate::limits::{EXPRESSION_OPERATORS_MAX, NESTING_LEVELS_MAX};
 
+pub(crate) use self::context::generated;
 pub use self::{
     condition::ConditionExpression,
     context::ExpressionContext,

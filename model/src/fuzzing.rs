@@ -2,9 +2,15 @@
 //!
 //! Each takes any bytes, must not panic, and asserts what has to hold for whatever it accepts.
 
-use crate::expression::fuzzing;
+use crate::expression::{
+    ConditionExpression, ExpressionKind, KeyConditionExpression, ProjectionExpression,
+    UpdateExpression, fuzzing,
+};
 use crate::json;
-use crate::operations::{BatchWriteItemRequest, PutItemRequest};
+use crate::operations::{
+    BatchGetItemRequest, BatchWriteItemRequest, DeleteItemRequest, Expressions, GetItemRequest,
+    PutItemRequest, QueryRequest, ScanRequest, UpdateItemRequest,
+};
 
 /// Item JSON: what is accepted is written and read back to the same item, and the request parsers
 /// around it survive anything.
@@ -36,6 +42,57 @@ pub fn item_json(data: &[u8]) {
             "a BatchWriteItem request does not survive its own JSON"
         );
     }
+}
+
+/// Requests on items: what is accepted is written and read back to the same request, and legacy
+/// parameters that pass their own checks are expressions that pass theirs.
+pub fn requests(data: &[u8]) {
+    macro_rules! check {
+        ($($request:ident)+) => {$(
+            if let Ok(mut request) = $request::parse(data) {
+                assert_eq!(
+                    $request::parse(&request.to_json()).as_ref(),
+                    Ok(&request),
+                    concat!("a ", stringify!($request), " does not survive its own JSON")
+                );
+                if let Ok(expressions) = request.take_expressions() {
+                    check_rewritten(&expressions);
+                }
+            }
+        )+};
+    }
+    check!(PutItemRequest UpdateItemRequest DeleteItemRequest QueryRequest ScanRequest);
+    if let Ok(mut request) = GetItemRequest::parse(data) {
+        check_rewritten(&request.take_expressions());
+    }
+    if let Ok(request) = BatchGetItemRequest::parse(data) {
+        for table in request.request_items.values() {
+            check_rewritten(&table.expressions());
+        }
+    }
+}
+
+fn check_rewritten(expressions: &Expressions) {
+    if !expressions.from_legacy {
+        return;
+    }
+    let context = expressions.context();
+    let condition = |kind, text: &Option<String>| {
+        text.as_deref()
+            .is_none_or(|text| ConditionExpression::parse(kind, text, &context).is_ok())
+    };
+    assert!(condition(ExpressionKind::Condition, &expressions.condition));
+    assert!(condition(ExpressionKind::Filter, &expressions.filter));
+    if let Some(text) = &expressions.update {
+        assert!(UpdateExpression::parse(text, &context).is_ok());
+    }
+    if let Some(text) = &expressions.key_condition {
+        assert!(KeyConditionExpression::parse(text, &context).is_ok());
+    }
+    if let Some(text) = &expressions.projection {
+        assert!(ProjectionExpression::parse(text, &context).is_ok());
+    }
+    assert!(context.finish().is_ok());
 }
 
 /// Expressions: any text, taken as each kind of expression, is refused or can be applied to items.

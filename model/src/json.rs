@@ -4,7 +4,7 @@ mod attribute;
 pub(crate) mod read;
 pub(crate) mod write;
 
-pub(crate) use attribute::{AttributeMap, Value};
+pub(crate) use attribute::{AttributeMap, OptionalValue, Value};
 pub use write::{write_item, write_value};
 
 use crate::error::ApiError;

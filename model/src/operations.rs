@@ -22,7 +22,9 @@ mod describe_table;
 mod expressions;
 mod get_item;
 mod index_rules;
+mod legacy;
 mod list_tables;
+mod messages;
 mod name;
 mod parameters;
 mod put_item;
@@ -58,11 +60,15 @@ pub use delete_table::{DeleteTableRequest, DeleteTableResponse};
 pub use describe_limits::{DescribeEndpointsResponse, DescribeLimitsResponse, parse_no_members};
 pub use describe_table::{DescribeTableRequest, DescribeTableResponse};
 pub use get_item::{GetItemRequest, GetItemResponse};
+pub use legacy::{
+    AttributeUpdates, AttributeValueUpdate, Condition, Conditions, Expected,
+    ExpectedAttributeValue, Expressions,
+};
 pub use list_tables::{ListTablesRequest, ListTablesResponse};
 pub use name::{Operation, Service};
 pub use parameters::{
-    ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
-    ReturnValuesOnConditionCheckFailure, Select,
+    AttributeAction, ComparisonOperator, ConditionalOperator, ReturnConsumedCapacity,
+    ReturnItemCollectionMetrics, ReturnValues, ReturnValuesOnConditionCheckFailure, Select,
 };
 pub use put_item::{PutItemRequest, PutItemResponse};
 pub use query::{QueryRequest, QueryResponse};

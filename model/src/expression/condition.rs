@@ -27,6 +27,8 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct ConditionExpression {
     root: Condition,
+    /// Written for legacy parameters.
+    generated: bool,
 }
 
 /// A node of the condition; depth is bounded by that of the brackets in the text.
@@ -83,7 +85,8 @@ impl ConditionExpression {
         let raw = Self::parse_raw(kind, text, context)?;
         let root =
             check::compile(&raw, context).map_err(|message| context.error(kind, &message))?;
-        Ok(Self { root })
+        let generated = context.source(text).generated;
+        Ok(Self { root, generated })
     }
 
     fn parse_raw<'t>(
@@ -133,9 +136,14 @@ impl ConditionExpression {
     ///
     /// A ValidationException that names the attribute.
     pub fn check_no_key_attributes(&self, schema: &KeySchema) -> Result<(), ApiError> {
+        let filter = if self.generated {
+            "QueryFilter"
+        } else {
+            "Filter Expression"
+        };
         self.check_paths(schema, &|_, _| true, |name| {
             format!(
-                "Filter Expression can only contain non-primary key attributes: \
+                "{filter} can only contain non-primary key attributes: \
                  Primary key attribute: {name}"
             )
         })

@@ -19,6 +19,25 @@ pub struct ExpressionContext<'a> {
     values: Option<&'a BTreeMap<String, AttributeValue>>,
     used_names: RefCell<BTreeSet<&'a str>>,
     used_values: RefCell<BTreeSet<&'a str>>,
+    trusted: bool,
+}
+
+/// What [`ExpressionContext::source`] makes of a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'t> {
+    /// The expression.
+    pub(super) text: &'t str,
+    /// Whether it was written for legacy parameters.
+    pub(super) generated: bool,
+}
+
+/// Begins a text that was written for legacy parameters. It begins no token, so that a client who
+/// sends it is told of a syntax error.
+const GENERATED_MARK: char = '\u{1}';
+
+/// Marks a text as written for legacy parameters: see [`ExpressionContext::trusted`].
+pub(crate) fn generated(text: &str) -> String {
+    format!("{GENERATED_MARK}{text}")
 }
 
 impl<'a> ExpressionContext<'a> {
@@ -32,6 +51,41 @@ impl<'a> ExpressionContext<'a> {
             values,
             used_names: RefCell::default(),
             used_values: RefCell::default(),
+            trusted: false,
+        }
+    }
+
+    /// A context for texts that this program wrote itself, in place of legacy parameters, or that
+    /// another node has checked before. The limits on the size of an expression and on the number of
+    /// its operators and candidates are those of what clients write, so they do not hold here. Texts
+    /// that were written for legacy parameters say so by their first character; where the service
+    /// words an error differently for the two, that decides.
+    pub fn trusted(
+        names: Option<&'a BTreeMap<String, String>>,
+        values: Option<&'a BTreeMap<String, AttributeValue>>,
+    ) -> Self {
+        Self {
+            trusted: true,
+            ..Self::new(names, values)
+        }
+    }
+
+    /// Whether limits do not hold: see [`Self::trusted`].
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// The text without its mark, and whether it had one that may be believed.
+    pub(super) fn source<'t>(&self, text: &'t str) -> Source<'t> {
+        match text.strip_prefix(GENERATED_MARK) {
+            Some(text) if self.trusted => Source {
+                text,
+                generated: true,
+            },
+            _ => Source {
+                text,
+                generated: false,
+            },
         }
     }
 

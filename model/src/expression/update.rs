@@ -30,6 +30,8 @@ pub struct UpdateExpression {
     actions: Vec<Action>,
     /// The targets of all actions.
     targets: PathTree,
+    /// Written for legacy parameters.
+    generated: bool,
 }
 
 /// One change to one place in the item.
@@ -95,8 +97,13 @@ impl UpdateExpression {
             check::check_words(&raw)?;
             let actions = check::compile(&raw, context)?;
             let targets = PathTree::new(actions.iter().map(|action| &action.target))?;
-            check::check_operands(&actions)?;
-            Ok(Self { actions, targets })
+            let generated = context.source(text).generated;
+            check::check_operands(&actions, generated)?;
+            Ok(Self {
+                actions,
+                targets,
+                generated,
+            })
         };
         compile().map_err(|message| context.error(kind, &message))
     }

@@ -14,7 +14,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::error::ApiError;
-use crate::json::read::{Boolean, Context, Expected, List, Seed, Shape, Text};
+use crate::json::read::{Boolean, Context, Expected, List, Seed, Shape, Text, java_class};
 use crate::limits;
 use crate::number::Number;
 use crate::value::{AttributeValue, Item};
@@ -34,6 +34,10 @@ impl Shape for AttributeMap {
     type Output = Option<Item>;
     const EXPECTED: Expected = Expected::Map;
 
+    fn java_type() -> String {
+        format!("java.util.Map<java.lang.String, {}>", Value::java_type())
+    }
+
     fn on_null(self, _context: &Context) -> Option<Item> {
         None
     }
@@ -46,6 +50,7 @@ impl Shape for AttributeMap {
         let mut members = BTreeMap::new();
         while let Some(name) = object.next_key::<String>()? {
             check_name(context, &name);
+            context.set_nested(true);
             let value = object.next_value_seed(Seed {
                 context,
                 shape: Value { level: self.level },
@@ -69,10 +74,14 @@ impl Value {
 
 impl Shape for Value {
     type Output = AttributeValue;
-    const EXPECTED: Expected = Expected::AttributeValue;
+    const EXPECTED: Expected = Expected::Structure;
+
+    fn java_type() -> String {
+        java_class("AttributeValue")
+    }
 
     fn on_null(self, context: &Context) -> AttributeValue {
-        context.note(ApiError::validation(NO_TYPE));
+        context.note_untyped(ApiError::validation(NO_TYPE));
         AttributeValue::Null
     }
 
@@ -84,6 +93,7 @@ impl Shape for Value {
         let mut found = None;
         let mut types = 0u32;
         while let Some(name) = object.next_key_seed(TypeNameSeed)? {
+            context.set_nested(false);
             let value = match name {
                 TypeName::S => object
                     .next_value_seed(Seed {
@@ -179,7 +189,7 @@ impl Shape for Value {
         match (types, found) {
             (1, Some(value)) => Ok(value),
             (0, _) => {
-                context.note(ApiError::validation(NO_TYPE));
+                context.note_untyped(ApiError::validation(NO_TYPE));
                 Ok(AttributeValue::Null)
             }
             _ => {
@@ -187,6 +197,31 @@ impl Shape for Value {
                 Ok(AttributeValue::Null)
             }
         }
+    }
+}
+
+/// An attribute value that a member may have; null stands for none.
+#[derive(Clone, Copy)]
+pub(crate) struct OptionalValue;
+
+impl Shape for OptionalValue {
+    type Output = Option<AttributeValue>;
+    const EXPECTED: Expected = Expected::Structure;
+
+    fn java_type() -> String {
+        Value::java_type()
+    }
+
+    fn on_null(self, _context: &Context) -> Option<AttributeValue> {
+        None
+    }
+
+    fn on_object<'de, A: MapAccess<'de>>(
+        self,
+        context: &Context,
+        object: A,
+    ) -> Result<Option<AttributeValue>, A::Error> {
+        Value::TOP.on_object(context, object).map(Some)
     }
 }
 
@@ -202,7 +237,11 @@ struct Leaf {
 
 impl Shape for Leaf {
     type Output = Option<AttributeValue>;
-    const EXPECTED: Expected = Expected::AttributeValue;
+    const EXPECTED: Expected = Expected::List;
+
+    fn java_type() -> String {
+        AttributeMap::java_type()
+    }
 
     fn on_null(self, _context: &Context) -> Option<AttributeValue> {
         None
@@ -257,6 +296,10 @@ impl Shape for NumberText {
     type Output = Option<Number>;
     const EXPECTED: Expected = Expected::Text;
 
+    fn java_type() -> String {
+        Text::java_type()
+    }
+
     fn on_null(self, _context: &Context) -> Option<Number> {
         None
     }
@@ -276,6 +319,10 @@ struct Base64Text;
 impl Shape for Base64Text {
     type Output = Option<Bytes>;
     const EXPECTED: Expected = Expected::Bytes;
+
+    fn java_type() -> String {
+        "java.nio.ByteBuffer".to_owned()
+    }
 
     fn on_null(self, _context: &Context) -> Option<Bytes> {
         None

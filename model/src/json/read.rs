@@ -20,16 +20,27 @@ use crate::error::{ApiError, ErrorCode};
 mod refusal;
 mod shapes;
 
-pub(crate) use refusal::{Expected, Given};
+pub(crate) use refusal::{Expected, Given, java_class};
 pub(crate) use shapes::{Boolean, Double, List, MapOf, NewStructure, Structure, Text, Whole};
 
 /// What one reading has found wrong so far.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     fatal: RefCell<Option<ApiError>>,
-    value_error: RefCell<Option<ApiError>>,
+    value_error: RefCell<Option<Noted>>,
     /// Stands before the texts of noted errors while a part of the request is read that wants it.
     prefix: Cell<&'static str>,
+    /// Whether the value that is read next is a member of a list or a map.
+    nested: Cell<bool>,
+}
+
+/// The first rule that an attribute value broke.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    /// What the client is told.
+    pub(crate) error: ApiError,
+    /// The value has no type, which the service finds later than other broken rules.
+    pub(crate) untyped: bool,
 }
 
 impl Context {
@@ -45,18 +56,41 @@ impl Context {
     }
 
     /// Keeps the first rule that an attribute value broke.
-    pub(crate) fn note(&self, mut error: ApiError) {
+    pub(crate) fn note(&self, error: ApiError) {
+        self.put_back(Noted {
+            error: self.prefixed(error),
+            untyped: false,
+        });
+    }
+
+    /// The same for a value that has no type.
+    pub(crate) fn note_untyped(&self, error: ApiError) {
+        self.put_back(Noted {
+            error: self.prefixed(error),
+            untyped: true,
+        });
+    }
+
+    fn prefixed(&self, mut error: ApiError) -> ApiError {
         if !self.prefix.get().is_empty() {
             error.message = error
                 .message
                 .map(|text| format!("{}{text}", self.prefix.get()));
         }
-        self.note_number(error);
+        error
     }
 
     /// The same for a rule about numbers, which the service never prefixes.
     pub(crate) fn note_number(&self, error: ApiError) {
-        self.value_error.borrow_mut().get_or_insert(error);
+        self.put_back(Noted {
+            error,
+            untyped: false,
+        });
+    }
+
+    /// Keeps what was taken out, unless something was noted since.
+    pub(crate) fn put_back(&self, noted: Noted) {
+        self.value_error.borrow_mut().get_or_insert(noted);
     }
 
     /// Sets what stands before the texts of errors noted from now on.
@@ -64,9 +98,19 @@ impl Context {
         self.prefix.set(prefix);
     }
 
+    /// Says whether the value that is read next is a member of a list or a map.
+    pub(crate) fn set_nested(&self, nested: bool) {
+        self.nested.set(nested);
+    }
+
     /// Takes out what was noted.
-    pub(crate) fn take_noted(&self) -> Option<ApiError> {
+    pub(crate) fn take(&self) -> Option<Noted> {
         self.value_error.borrow_mut().take()
+    }
+
+    /// Takes out the error that was noted.
+    pub(crate) fn take_noted(&self) -> Option<ApiError> {
+        self.take().map(|noted| noted.error)
     }
 }
 
@@ -109,6 +153,9 @@ pub(crate) fn read_value<S: Shape>(
 
 /// A target that takes the members of a JSON object one after the other.
 pub(crate) trait Members {
+    /// The structure's name in the service's model.
+    const CLASS: &'static str = "AttributeValue";
+
     /// Takes the member, or ignores it when it is unknown.
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
@@ -135,6 +182,7 @@ impl<'a, 'de, A: MapAccess<'de>> Member<'a, 'de, A> {
 
     /// Reads the value as that shape.
     pub(crate) fn read<S: Shape>(self, shape: S) -> Result<S::Output, A::Error> {
+        self.context.set_nested(false);
         self.map.next_value_seed(Seed {
             context: self.context,
             shape,
@@ -153,12 +201,12 @@ impl<'a, 'de, A: MapAccess<'de>> Member<'a, 'de, A> {
 
     /// A whole number, which the service calls `Integer`; a fraction is cut off.
     pub(crate) fn integer(self) -> Result<Option<i64>, A::Error> {
-        self.read(Whole { long: false })
+        self.read(Whole::<false>)
     }
 
     /// A whole number, which the service calls `Long`; a fraction is cut off.
     pub(crate) fn long(self) -> Result<Option<i64>, A::Error> {
-        self.read(Whole { long: true })
+        self.read(Whole::<true>)
     }
 
     /// A structure, read into `members`; whether there was one.
@@ -205,23 +253,32 @@ pub(crate) trait Shape: Sized {
     /// For the texts of refusals.
     const EXPECTED: Expected;
 
+    /// What the service's Java parser reads the place into.
+    fn java_type() -> String;
+
+    /// The service's words for a value of the wrong JSON type.
+    fn refusal(context: &Context, given: Given) -> ApiError {
+        Self::EXPECTED.refusal(given, &Self::java_type(), context.nested.get())
+    }
+
     /// What null stands for: an absent member.
     fn on_null(self, context: &Context) -> Self::Output;
 
-    fn on_text(self, _context: &Context, _text: &str) -> Result<Self::Output, ApiError> {
-        Err(Self::EXPECTED.refusal(Given::Text))
+    fn on_text(self, context: &Context, _text: &str) -> Result<Self::Output, ApiError> {
+        Err(Self::refusal(context, Given::Text))
     }
 
     fn on_owned_text(self, context: &Context, text: String) -> Result<Self::Output, ApiError> {
         self.on_text(context, &text)
     }
 
-    fn on_boolean(self, _context: &Context, value: bool) -> Result<Self::Output, ApiError> {
-        Err(Self::EXPECTED.refusal(if value { Given::True } else { Given::False }))
+    fn on_boolean(self, context: &Context, value: bool) -> Result<Self::Output, ApiError> {
+        let given = if value { Given::True } else { Given::False };
+        Err(Self::refusal(context, given))
     }
 
-    fn on_number(self, _context: &Context, _value: JsonNumber) -> Result<Self::Output, ApiError> {
-        Err(Self::EXPECTED.refusal(Given::Number))
+    fn on_number(self, context: &Context, _value: JsonNumber) -> Result<Self::Output, ApiError> {
+        Err(Self::refusal(context, Given::Number))
     }
 
     fn on_array<'de, A: SeqAccess<'de>>(
@@ -229,7 +286,7 @@ pub(crate) trait Shape: Sized {
         context: &Context,
         _array: A,
     ) -> Result<Self::Output, A::Error> {
-        Err(context.fail(Self::EXPECTED.refusal(Given::Array)))
+        Err(context.fail(Self::refusal(context, Given::Array)))
     }
 
     fn on_object<'de, A: MapAccess<'de>>(
@@ -237,7 +294,7 @@ pub(crate) trait Shape: Sized {
         context: &Context,
         _object: A,
     ) -> Result<Self::Output, A::Error> {
-        Err(context.fail(Self::EXPECTED.refusal(Given::Object)))
+        Err(context.fail(Self::refusal(context, Given::Object)))
     }
 }
 

@@ -10,9 +10,11 @@ use crate::json::AttributeMap;
 use crate::json::read::{Context, List, MapOf, Member, Members, NewStructure, Text, read_document};
 use crate::json::write::{Object, item_json_bytes, write_item, write_list};
 use crate::limits;
-use crate::operations::constraints::{Constraints, batch_table_names};
-use crate::operations::data_wire::names;
-use crate::operations::expressions::ExpressionUse;
+use crate::operations::constraints::{Constraints, attributes_to_get, batch_table_names};
+use crate::operations::data_wire::{attribute_names, names};
+use crate::operations::expressions::{ExpressionUse, mixed_forms};
+use crate::operations::legacy::{Expressions, Rewriter, check_attributes_to_get};
+use crate::operations::messages;
 use crate::operations::parameters::ReturnConsumedCapacity;
 use crate::value::Item;
 
@@ -34,8 +36,26 @@ pub struct KeysAndAttributes {
     pub consistent_read: bool,
     /// Which attributes to answer.
     pub projection_expression: Option<String>,
+    /// The same in legacy form: names of top-level attributes.
+    pub attributes_to_get: Option<Vec<String>>,
     /// What `#name` placeholders stand for.
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
+}
+
+impl KeysAndAttributes {
+    /// The expressions, those that say what legacy parameters say included.
+    pub fn expressions(&self) -> Expressions {
+        if let Some(attributes) = &self.attributes_to_get {
+            let mut rewriter = Rewriter::default();
+            rewriter.attributes_to_get(attributes);
+            return rewriter.finish();
+        }
+        Expressions {
+            projection: self.projection_expression.clone(),
+            names: self.expression_attribute_names.clone(),
+            ..Expressions::default()
+        }
+    }
 }
 
 /// A BatchGetItem answer.
@@ -61,9 +81,7 @@ impl BatchGetItemRequest {
         let request_items = wire
             .request_items
             .filter(|tables| !tables.is_empty())
-            .ok_or_else(|| {
-                ApiError::validation("The requestItems parameter is required for BatchGetItem")
-            })?;
+            .ok_or_else(|| ApiError::validation(messages::BATCH_GET_WITHOUT_ITEMS))?;
         batch_table_names(request_items.keys())?;
         let mut constraints = Constraints::default();
         let return_consumed_capacity = constraints
@@ -84,16 +102,27 @@ impl BatchGetItemRequest {
                 ),
                 Some(_) => {}
             }
+            attributes_to_get(
+                &format!("requestItems.{table_name}.member.attributesToGet"),
+                table.attributes_to_get.as_deref(),
+                &mut constraints,
+            );
         }
         constraints.finish()?;
         check_key_count(&request_items)?;
-        if let Some(error) = context.take_noted() {
-            return Err(error);
+        let mut noted = context.take();
+        if let Some(noted) = noted.take_if(|noted| !noted.untyped) {
+            return Err(noted.error);
         }
+        check_one_form(&request_items)?;
         let mut tables = BTreeMap::new();
         for (table_name, table) in request_items {
             tables.insert(table_name, table.check()?);
         }
+        if let Some(noted) = noted {
+            return Err(noted.error);
+        }
+        check_distinct_keys(&tables)?;
         Ok(BatchGetItemRequest {
             request_items: tables,
             return_consumed_capacity,
@@ -109,6 +138,30 @@ impl BatchGetItemRequest {
         object.end();
         out
     }
+}
+
+/// A batch says which attributes to get in one form, for whatever tables.
+fn check_one_form(request_items: &BTreeMap<String, KeysWire>) -> Result<(), ApiError> {
+    let tables = || request_items.values();
+    let legacy = tables().any(|table| table.attributes_to_get.is_some());
+    let expressions = tables().any(|table| table.projection_expression.is_some());
+    if legacy && expressions {
+        return Err(mixed_forms(&["AttributesToGet"], &["ProjectionExpression"]));
+    }
+    Ok(())
+}
+
+/// The same key twice is told before the tables are looked up; whether they are keys is seen later.
+fn check_distinct_keys(tables: &BTreeMap<String, KeysAndAttributes>) -> Result<(), ApiError> {
+    for table in tables.values() {
+        for (at, key) in table.keys.iter().enumerate() {
+            // At most 100 keys of two attributes.
+            if table.keys.iter().skip(at + 1).any(|other| other == key) {
+                return Err(ApiError::validation(messages::DUPLICATE_KEYS));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_key_count(request_items: &BTreeMap<String, KeysWire>) -> Result<(), ApiError> {
@@ -186,6 +239,7 @@ fn write_tables(tables: &BTreeMap<String, KeysAndAttributes>, out: &mut Vec<u8>)
             "ProjectionExpression",
             table.projection_expression.as_deref(),
         );
+        member.attributes_to_get(table.attributes_to_get.as_deref());
         member.placeholders(&table.expression_attribute_names, &None);
         member.end();
     }
@@ -242,33 +296,38 @@ struct KeysWire {
     consistent_read: Option<bool>,
     projection_expression: Option<String>,
     expression_attribute_names: Option<BTreeMap<String, String>>,
-    legacy: Vec<&'static str>,
+    attributes_to_get: Option<Vec<String>>,
 }
 
 impl KeysWire {
     fn check(self) -> Result<KeysAndAttributes, ApiError> {
+        let legacy = self.attributes_to_get.as_ref().map(|_| "AttributesToGet");
         ExpressionUse {
             expressions: &[(
                 "ProjectionExpression",
                 self.projection_expression.as_deref(),
             )],
-            legacy: &self.legacy,
+            legacy: legacy.as_slice(),
             names: self.expression_attribute_names.as_ref(),
             values: None,
             value_error: None,
         }
         .check()?;
+        check_attributes_to_get(self.attributes_to_get.as_deref())?;
         let keys = self.keys.unwrap_or_default();
         Ok(KeysAndAttributes {
             keys: keys.into_iter().map(Option::unwrap_or_default).collect(),
             consistent_read: self.consistent_read.unwrap_or_default(),
             projection_expression: self.projection_expression,
+            attributes_to_get: self.attributes_to_get,
             expression_attribute_names: self.expression_attribute_names,
         })
     }
 }
 
 impl Members for KeysWire {
+    const CLASS: &'static str = "KeysAndAttributes";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -281,11 +340,7 @@ impl Members for KeysWire {
             "ExpressionAttributeNames" => {
                 self.expression_attribute_names = names(value.read(MapOf(Text))?);
             }
-            "AttributesToGet" => {
-                if value.skip_present()? {
-                    self.legacy.push("AttributesToGet");
-                }
-            }
+            "AttributesToGet" => self.attributes_to_get = attribute_names(value.read(List(Text))?),
             _ => value.ignore()?,
         }
         Ok(())

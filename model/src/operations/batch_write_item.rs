@@ -11,6 +11,7 @@ use crate::json::read::{Context, List, MapOf, Member, Members, NewStructure, rea
 use crate::json::write::{Object, item_json_bytes, write_item, write_list};
 use crate::limits;
 use crate::operations::constraints::{Constraints, batch_table_names};
+use crate::operations::messages;
 use crate::operations::parameters::{ReturnConsumedCapacity, ReturnItemCollectionMetrics};
 use crate::operations::put_item::check_put_size;
 use crate::value::{Item, item_size_bytes};
@@ -56,9 +57,7 @@ impl BatchWriteItemRequest {
         let tables = wire
             .request_items
             .filter(|tables| !tables.is_empty())
-            .ok_or_else(|| {
-                ApiError::validation("The requestItems parameter is required for BatchWriteItem")
-            })?;
+            .ok_or_else(|| ApiError::validation(messages::BATCH_WRITE_WITHOUT_ITEMS))?;
         batch_table_names(tables.keys())?;
         let mut constraints = Constraints::default();
         let return_consumed_capacity = constraints
@@ -278,6 +277,8 @@ impl WriteRequestWire {
 }
 
 impl Members for WriteRequestWire {
+    const CLASS: &'static str = "WriteRequest";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -298,6 +299,8 @@ struct PutWire {
 }
 
 impl Members for PutWire {
+    const CLASS: &'static str = "PutRequest";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -317,6 +320,8 @@ struct DeleteWire {
 }
 
 impl Members for DeleteWire {
+    const CLASS: &'static str = "DeleteRequest";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

@@ -157,6 +157,24 @@ impl Constraints {
     }
 }
 
+/// `AttributesToGet` names at least one attribute and not absurdly many.
+pub(crate) fn attributes_to_get(
+    path: &str,
+    attributes: Option<&[String]>,
+    constraints: &mut Constraints,
+) {
+    const ATTRIBUTES_MAX: usize = 255;
+    match attributes.map(<[String]>::len) {
+        Some(0) => constraints.add(path, "[]", "have length greater than or equal to 1"),
+        Some(count) if count > ATTRIBUTES_MAX => {
+            let shown = attributes.unwrap_or_default().join(", ");
+            let rule = format!("have length less than or equal to {ATTRIBUTES_MAX}");
+            constraints.add(path, format_args!("[{shown}]"), &rule);
+        }
+        _ => {}
+    }
+}
+
 /// Checks a `TableName` member, which is reported alone, before everything else. `length_min` is 1
 /// for data operations and 3 where a table is changed.
 pub(crate) fn table_name(value: Option<String>, length_min: usize) -> Result<String, ApiError> {

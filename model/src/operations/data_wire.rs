@@ -6,11 +6,13 @@ use serde::de::MapAccess;
 
 use crate::error::ApiError;
 use crate::json::read::{
-    Context, Expected, MapOf, Member, Members, Seed, Shape, Text, read_document,
+    Context, Expected, List, MapOf, Member, Members, NewStructure, Noted, Seed, Shape, Text,
+    read_document,
 };
 use crate::json::{AttributeMap, Value};
 use crate::operations::constraints;
 use crate::operations::expressions::{ExpressionMembers, ExpressionUse};
+use crate::operations::legacy::{ConditionWire, ExpectedWire, UpdateWire};
 use crate::value::Item;
 
 /// A request on items before any rule is checked. Members that the operation does not have are
@@ -40,27 +42,23 @@ pub(crate) struct DataWire {
     pub(crate) limit: Option<i64>,
     pub(crate) segment: Option<i64>,
     pub(crate) total_segments: Option<i64>,
-    /// Legacy members that are there, in the order of [`LEGACY`].
+    pub(crate) attributes_to_get: Option<Vec<String>>,
+    pub(crate) attribute_updates: Option<BTreeMap<String, UpdateWire>>,
+    pub(crate) expected: Option<BTreeMap<String, ExpectedWire>>,
+    pub(crate) key_conditions: Option<BTreeMap<String, ConditionWire>>,
+    pub(crate) query_filter: Option<BTreeMap<String, ConditionWire>>,
+    pub(crate) scan_filter: Option<BTreeMap<String, ConditionWire>>,
+    pub(crate) conditional_operator: Option<String>,
+    /// Legacy members that are there, in the order in which the service lists them.
     legacy: Vec<&'static str>,
     /// The first rule that a value in the item, key or starting key broke.
-    value_error: Option<ApiError>,
+    value_error: Option<Noted>,
     /// The first rule that an expression attribute value broke.
     placeholder_error: Option<ApiError>,
 }
 
 /// The expression members of an operation with their texts.
 pub(crate) type NamedExpressions<'a, const N: usize> = [(&'static str, Option<&'a str>); N];
-
-/// Parameters from before there were expressions.
-const LEGACY: [&str; 7] = [
-    "AttributesToGet",
-    "AttributeUpdates",
-    "Expected",
-    "KeyConditions",
-    "QueryFilter",
-    "ScanFilter",
-    "ConditionalOperator",
-];
 
 impl DataWire {
     /// Reads a request that has the members in `accepted`.
@@ -74,7 +72,8 @@ impl DataWire {
         let mut wire = DataWire::accepting(accepted);
         let context = Context::default();
         read_document(body, &context, &mut wire)?;
-        wire.value_error = context.take_noted();
+        wire.value_error = context.take();
+        wire.legacy = wire.legacy_members();
         Ok(wire)
     }
 
@@ -97,8 +96,8 @@ impl DataWire {
         &mut self,
         expressions: fn(&DataWire) -> NamedExpressions<'_, N>,
     ) -> Result<(), ApiError> {
-        if let Some(error) = self.value_error.take() {
-            return Err(error);
+        if let Some(noted) = self.value_error.take_if(|noted| !noted.untyped) {
+            return Err(noted.error);
         }
         let value_error = self.placeholder_error.take();
         let expressions: &ExpressionMembers<'_> = &expressions(self);
@@ -109,7 +108,28 @@ impl DataWire {
             values: self.expression_attribute_values.as_ref(),
             value_error,
         }
-        .check()
+        .check()?;
+        self.value_error
+            .take()
+            .map_or(Ok(()), |noted| Err(noted.error))
+    }
+}
+
+impl DataWire {
+    /// The parameters from before there were expressions that the request has.
+    fn legacy_members(&self) -> Vec<&'static str> {
+        [
+            ("AttributesToGet", self.attributes_to_get.is_some()),
+            ("AttributeUpdates", self.attribute_updates.is_some()),
+            ("Expected", self.expected.is_some()),
+            ("QueryFilter", self.query_filter.is_some()),
+            ("ScanFilter", self.scan_filter.is_some()),
+            ("ConditionalOperator", self.conditional_operator.is_some()),
+            ("KeyConditions", self.key_conditions.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(member, present)| present.then_some(member))
+        .collect()
     }
 }
 
@@ -160,17 +180,24 @@ impl Members for DataWire {
             "Limit" => self.limit = value.integer()?,
             "Segment" => self.segment = value.integer()?,
             "TotalSegments" => self.total_segments = value.integer()?,
-            _ => {
-                let legacy = LEGACY.into_iter().find(|legacy| *legacy == name);
-                if value.skip_present()?
-                    && let Some(legacy) = legacy
-                {
-                    self.legacy.push(legacy);
-                }
+            "AttributesToGet" => self.attributes_to_get = attribute_names(value.read(List(Text))?),
+            "AttributeUpdates" => {
+                self.attribute_updates = value.read(MapOf(NewStructure::new()))?;
             }
+            "Expected" => self.expected = value.read(MapOf(NewStructure::new()))?,
+            "KeyConditions" => self.key_conditions = value.read(MapOf(NewStructure::new()))?,
+            "QueryFilter" => self.query_filter = value.read(MapOf(NewStructure::new()))?,
+            "ScanFilter" => self.scan_filter = value.read(MapOf(NewStructure::new()))?,
+            "ConditionalOperator" => self.conditional_operator = value.text()?,
+            _ => value.ignore()?,
         }
         Ok(())
     }
+}
+
+/// The names in `AttributesToGet`; a null stands for an absent one.
+pub(crate) fn attribute_names(names: Option<Vec<Option<String>>>) -> Option<Vec<String>> {
+    names.map(|names| names.into_iter().flatten().collect())
 }
 
 /// Placeholder names; a null stands for an absent entry.
@@ -192,6 +219,10 @@ impl Shape for PlaceholderValues {
     type Output = Option<(Item, Option<ApiError>)>;
     const EXPECTED: Expected = Expected::Map;
 
+    fn java_type() -> String {
+        AttributeMap::java_type()
+    }
+
     fn on_null(self, _context: &Context) -> Self::Output {
         None
     }
@@ -201,10 +232,11 @@ impl Shape for PlaceholderValues {
         context: &Context,
         mut object: A,
     ) -> Result<Self::Output, A::Error> {
-        let outer = context.take_noted();
+        let outer = context.take();
         let mut values = Item::new();
         let mut first_error = None;
         while let Some(key) = object.next_key::<String>()? {
+            context.set_nested(true);
             let value = object.next_value_seed(Seed {
                 context,
                 shape: Value::TOP,
@@ -218,8 +250,8 @@ impl Shape for PlaceholderValues {
             }
             values.insert(key, value);
         }
-        if let Some(error) = outer {
-            context.note(error);
+        if let Some(noted) = outer {
+            context.put_back(noted);
         }
         Ok(Some((values, first_error)))
     }

@@ -6,8 +6,11 @@ use crate::error::ApiError;
 use crate::json::write::{Object, item_json_bytes};
 use crate::operations::constraints::Constraints;
 use crate::operations::data_wire::DataWire;
+use crate::operations::legacy::{
+    Expected, Expressions, Rewriter, check_conditional_operator, checked,
+};
 use crate::operations::parameters::{
-    ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
+    ConditionalOperator, ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
     ReturnValuesOnConditionCheckFailure,
 };
 use crate::operations::put_item::check_put_return_values;
@@ -23,6 +26,10 @@ pub struct DeleteItemRequest {
     pub key: Item,
     /// What must hold for the item that is there.
     pub condition_expression: Option<String>,
+    /// The same in legacy form.
+    pub expected: Option<Expected>,
+    /// How the conditions of `expected` go together.
+    pub conditional_operator: Option<ConditionalOperator>,
     /// What `#name` placeholders stand for.
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
     /// What `:value` placeholders stand for.
@@ -95,6 +102,13 @@ impl DeleteItemRequest {
                 ReturnValuesOnConditionCheckFailure::from_name,
             )
             .unwrap_or_default();
+        let conditional_operator = constraints.word(
+            "conditionalOperator",
+            wire.conditional_operator.as_deref(),
+            ConditionalOperator::WORDS,
+            ConditionalOperator::from_name,
+        );
+        let expected = checked("expected", wire.expected.take(), &mut constraints);
         constraints.require("key", wire.key.as_ref());
         constraints.finish()?;
         wire.check_values_and_expressions(|wire| {
@@ -105,6 +119,8 @@ impl DeleteItemRequest {
             key: wire.key.unwrap_or_default(),
 
             condition_expression: wire.condition_expression,
+            expected,
+            conditional_operator,
             expression_attribute_names: wire.expression_attribute_names,
             expression_attribute_values: wire.expression_attribute_values,
             return_values,
@@ -122,6 +138,32 @@ impl DeleteItemRequest {
         check_put_return_values(self.return_values)
     }
 
+    /// Takes the expressions out, those that say what legacy parameters say included.
+    ///
+    /// # Errors
+    /// A ValidationException about legacy parameters.
+    pub fn take_expressions(&mut self) -> Result<Expressions, ApiError> {
+        if self.expected.is_none() && self.conditional_operator.is_none() {
+            return Ok(Expressions {
+                condition: self.condition_expression.take(),
+                names: self.expression_attribute_names.take(),
+                values: self.expression_attribute_values.take(),
+                ..Expressions::default()
+            });
+        }
+        self.check_return_values()?;
+        check_conditional_operator(
+            self.conditional_operator,
+            self.expected.as_ref().map(Expected::len),
+        )?;
+        let mut rewriter = Rewriter::default();
+        rewriter.expected(
+            self.expected.take().unwrap_or_default(),
+            self.conditional_operator,
+        )?;
+        Ok(rewriter.finish())
+    }
+
     /// The request as a client sends it.
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(item_json_bytes(&self.key) + 256);
@@ -129,6 +171,8 @@ impl DeleteItemRequest {
         object.text("TableName", &self.table_name);
         object.optional_item("Key", Some(&self.key));
         object.optional_text("ConditionExpression", self.condition_expression.as_deref());
+        object.expected(self.expected.as_ref());
+        object.conditional_operator(self.conditional_operator);
         object.placeholders(
             &self.expression_attribute_names,
             &self.expression_attribute_values,

@@ -36,15 +36,7 @@ impl ExpressionUse<'_> {
             .map(|(member, _)| *member)
             .collect();
         if !given.is_empty() && !self.legacy.is_empty() {
-            return Err(ApiError::request_validation(format!(
-                "Can not use both expression and non-expression parameters in the same request: \
-                 Non-expression parameters: {{{}}} Expression parameters: {{{}}}",
-                self.legacy.join(", "),
-                given.join(", ")
-            )));
-        }
-        if let Some(member) = self.legacy.first() {
-            return Err(ApiError::not_supported(member));
+            return Err(mixed_forms(self.legacy, &given));
         }
         if self.names.is_some() && given.is_empty() {
             // Bare in every operation, unlike the same about values.
@@ -74,14 +66,23 @@ impl ExpressionUse<'_> {
         if users().any(|(_, text)| text.is_some()) {
             return Ok(());
         }
-        let absent: Vec<String> = users()
-            .map(|(member, _)| format!("{member} is null"))
-            .collect();
+        let absent: Vec<&str> = users().map(|(member, _)| *member).collect();
+        let verb = if absent.len() == 1 { "is" } else { "are" };
         Err(ApiError::request_validation(format!(
-            "ExpressionAttributeValues can only be specified when using expressions: {}",
+            "ExpressionAttributeValues can only be specified when using expressions: {} {verb} null",
             absent.join(" and ")
         )))
     }
+}
+
+/// The refusal of legacy parameters beside expressions.
+pub(crate) fn mixed_forms(legacy: &[&str], expressions: &[&str]) -> ApiError {
+    ApiError::request_validation(format!(
+        "Can not use both expression and non-expression parameters in the same request: \
+         Non-expression parameters: {{{}}} Expression parameters: {{{}}}",
+        legacy.join(", "),
+        expressions.join(", ")
+    ))
 }
 
 fn check_keys<V>(member: &str, sigil: u8, map: &BTreeMap<String, V>) -> Result<(), ApiError> {

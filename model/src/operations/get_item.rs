@@ -9,8 +9,9 @@ use crate::error::ApiError;
 use crate::json::AttributeMap;
 use crate::json::read::{Context, Member, Members, read_document};
 use crate::json::write::{Object, item_json_bytes};
-use crate::operations::constraints::Constraints;
+use crate::operations::constraints::{Constraints, attributes_to_get};
 use crate::operations::data_wire::DataWire;
+use crate::operations::legacy::{Expressions, Rewriter, check_attributes_to_get};
 use crate::operations::parameters::ReturnConsumedCapacity;
 use crate::value::Item;
 
@@ -25,6 +26,8 @@ pub struct GetItemRequest {
     pub consistent_read: bool,
     /// Which attributes to answer.
     pub projection_expression: Option<String>,
+    /// The same in legacy form: names of top-level attributes.
+    pub attributes_to_get: Option<Vec<String>>,
     /// What `#name` placeholders stand for.
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
     /// Whether the answer tells what it cost.
@@ -67,6 +70,11 @@ impl GetItemRequest {
                 ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
+        attributes_to_get(
+            "attributesToGet",
+            wire.attributes_to_get.as_deref(),
+            &mut constraints,
+        );
         constraints.require("key", wire.key.as_ref());
         constraints.finish()?;
         wire.check_values_and_expressions(|wire| {
@@ -75,14 +83,30 @@ impl GetItemRequest {
                 wire.projection_expression.as_deref(),
             )]
         })?;
+        check_attributes_to_get(wire.attributes_to_get.as_deref())?;
         Ok(GetItemRequest {
             table_name,
             key: wire.key.unwrap_or_default(),
             consistent_read: wire.consistent_read.unwrap_or_default(),
             projection_expression: wire.projection_expression,
+            attributes_to_get: wire.attributes_to_get,
             expression_attribute_names: wire.expression_attribute_names,
             return_consumed_capacity,
         })
+    }
+
+    /// Takes the expressions out, those that say what legacy parameters say included.
+    pub fn take_expressions(&mut self) -> Expressions {
+        if let Some(attributes) = self.attributes_to_get.take() {
+            let mut rewriter = Rewriter::default();
+            rewriter.attributes_to_get(&attributes);
+            return rewriter.finish();
+        }
+        Expressions {
+            projection: self.projection_expression.take(),
+            names: self.expression_attribute_names.take(),
+            ..Expressions::default()
+        }
     }
 
     /// The request as a client sends it.
@@ -96,6 +120,7 @@ impl GetItemRequest {
             "ProjectionExpression",
             self.projection_expression.as_deref(),
         );
+        object.attributes_to_get(self.attributes_to_get.as_deref());
         object.placeholders(&self.expression_attribute_names, &None);
         object.capacity_mode(self.return_consumed_capacity);
         object.end();

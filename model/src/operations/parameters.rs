@@ -75,6 +75,51 @@ parameters! {
         /// Yes, as it is.
         AllOld = "ALL_OLD",
     }
+    /// How the conditions of `Expected`, `QueryFilter` or `ScanFilter` go together.
+    ConditionalOperator ["[OR, AND]"] default And {
+        /// All must hold.
+        And = "AND",
+        /// One must hold.
+        Or = "OR",
+    }
+    /// How a legacy condition compares.
+    ComparisonOperator ["[IN, NULL, BETWEEN, LT, NOT_CONTAINS, EQ, GT, NOT_NULL, NE, LE, BEGINS_WITH, GE, CONTAINS]"] default Eq {
+        /// Equal; any type.
+        Eq = "EQ",
+        /// Not equal, or absent; any type.
+        Ne = "NE",
+        /// Equal to one of several scalars.
+        In = "IN",
+        /// At most.
+        Le = "LE",
+        /// Below.
+        Lt = "LT",
+        /// At least.
+        Ge = "GE",
+        /// Above.
+        Gt = "GT",
+        /// Between two bounds, both included.
+        Between = "BETWEEN",
+        /// Present, whatever it holds.
+        NotNull = "NOT_NULL",
+        /// Absent; not the type of that name.
+        Null = "NULL",
+        /// Has the substring, or the member.
+        Contains = "CONTAINS",
+        /// Is present and has not the substring or the member.
+        NotContains = "NOT_CONTAINS",
+        /// Starts with.
+        BeginsWith = "BEGINS_WITH",
+    }
+    /// What `AttributeUpdates` does to an attribute.
+    AttributeAction ["[ADD, PUT, DELETE]"] default Put {
+        /// Sets it.
+        Put = "PUT",
+        /// Adds a number to it, members to a set, or elements to the end of a list.
+        Add = "ADD",
+        /// Removes it, or members from a set.
+        Delete = "DELETE",
+    }
     /// What Query and Scan answer.
     Select ["[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]"] default AllAttributes {
         /// Whole items.

@@ -9,9 +9,13 @@ use crate::error::ApiError;
 use crate::json::AttributeMap;
 use crate::json::read::{Context, List, Member, Members, read_document};
 use crate::json::write::{Object, item_json_bytes, write_item, write_list};
-use crate::operations::constraints::Constraints;
+use crate::operations::constraints::{Constraints, attributes_to_get};
 use crate::operations::data_wire::DataWire;
-use crate::operations::parameters::{ReturnConsumedCapacity, Select};
+use crate::operations::legacy::{
+    Conditions, Expressions, Rewriter, check_attributes_to_get, check_conditional_operator, checked,
+};
+use crate::operations::messages;
+use crate::operations::parameters::{ConditionalOperator, ReturnConsumedCapacity, Select};
 use crate::value::Item;
 
 /// A Query request.
@@ -28,11 +32,19 @@ pub struct QueryRequest {
     /// Whether the answer must reflect all writes that were acknowledged before.
     pub consistent_read: bool,
     /// The partition key, and a range of sort keys.
-    pub key_condition_expression: String,
+    pub key_condition_expression: Option<String>,
+    /// The same in legacy form.
+    pub key_conditions: Option<Conditions>,
     /// What items must satisfy to be answered.
     pub filter_expression: Option<String>,
+    /// The same in legacy form.
+    pub query_filter: Option<Conditions>,
+    /// How the conditions of `query_filter` go together.
+    pub conditional_operator: Option<ConditionalOperator>,
     /// Which attributes to answer.
     pub projection_expression: Option<String>,
+    /// The same in legacy form: names of top-level attributes.
+    pub attributes_to_get: Option<Vec<String>>,
     /// What `#name` placeholders stand for.
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
     /// What `:value` placeholders stand for.
@@ -89,9 +101,13 @@ impl QueryRequest {
             select: None,
             limit: None,
             consistent_read: false,
-            key_condition_expression: key_condition.into(),
+            key_condition_expression: Some(key_condition.into()),
+            key_conditions: None,
             filter_expression: None,
+            query_filter: None,
+            conditional_operator: None,
             projection_expression: None,
+            attributes_to_get: None,
             expression_attribute_names: None,
             expression_attribute_values: None,
             scan_index_forward: true,
@@ -122,6 +138,23 @@ impl QueryRequest {
                 ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
+        let conditional_operator = constraints.word(
+            "conditionalOperator",
+            wire.conditional_operator.as_deref(),
+            ConditionalOperator::WORDS,
+            ConditionalOperator::from_name,
+        );
+        attributes_to_get(
+            "attributesToGet",
+            wire.attributes_to_get.as_deref(),
+            &mut constraints,
+        );
+        let query_filter = checked("queryFilter", wire.query_filter.take(), &mut constraints);
+        let key_conditions = checked(
+            "keyConditions",
+            wire.key_conditions.take(),
+            &mut constraints,
+        );
         constraints.name("indexName", wire.index_name.as_deref());
         constraints.finish()?;
         if wire.limit.is_some_and(|limit| limit < 1) {
@@ -144,27 +177,64 @@ impl QueryRequest {
                 ),
             ]
         })?;
-        let key_condition_expression = wire.key_condition_expression.ok_or_else(|| {
-            ApiError::validation(
-                "Either the KeyConditions or KeyConditionExpression parameter must be specified in \
-                 the request.",
-            )
-        })?;
         Ok(QueryRequest {
             table_name,
             index_name: wire.index_name,
             select,
             limit: wire.limit.and_then(|limit| u32::try_from(limit).ok()),
             consistent_read: wire.consistent_read.unwrap_or_default(),
-            key_condition_expression,
+            key_condition_expression: wire.key_condition_expression,
+            key_conditions,
             filter_expression: wire.filter_expression,
+            query_filter,
+            conditional_operator,
             projection_expression: wire.projection_expression,
+            attributes_to_get: wire.attributes_to_get,
             expression_attribute_names: wire.expression_attribute_names,
             expression_attribute_values: wire.expression_attribute_values,
             scan_index_forward: wire.scan_index_forward.unwrap_or(true),
             exclusive_start_key: wire.exclusive_start_key,
             return_consumed_capacity,
         })
+    }
+
+    /// Takes the expressions out, those that say what legacy parameters say included. There is a key
+    /// condition among them.
+    ///
+    /// # Errors
+    /// A ValidationException about legacy parameters, or that there is no key condition.
+    pub fn take_expressions(&mut self) -> Result<Expressions, ApiError> {
+        check_conditional_operator(
+            self.conditional_operator,
+            self.query_filter.as_ref().map(Conditions::len),
+        )?;
+        let mut rewriter = Rewriter::default();
+        if let Some(filter) = self.query_filter.take() {
+            rewriter.filter(filter, self.conditional_operator)?;
+        }
+        check_attributes_to_get(self.attributes_to_get.as_deref())?;
+        if let Some(attributes) = &self.attributes_to_get {
+            rewriter.attributes_to_get(attributes);
+        }
+        match (
+            self.key_condition_expression.take(),
+            self.key_conditions.take(),
+        ) {
+            (_, Some(keys)) => {
+                rewriter.key_conditions(keys)?;
+                Ok(rewriter.finish())
+            }
+            // Expressions and legacy parameters are not mixed, so nothing was rewritten.
+            (Some(key_condition), None) => Ok(Expressions {
+                key_condition: Some(key_condition),
+                filter: self.filter_expression.take(),
+                projection: self.projection_expression.clone(),
+                names: self.expression_attribute_names.take(),
+                values: self.expression_attribute_values.take(),
+                ..Expressions::default()
+            }),
+            (None, None) => Err(ApiError::validation(messages::KEY_CONDITION_MISSING)),
+        }
     }
 
     /// What may be selected, after the expressions were parsed.
@@ -175,7 +245,7 @@ impl QueryRequest {
         check_select(
             self.select,
             self.index_name.is_some(),
-            self.projection_expression.is_some(),
+            projection_member(&self.projection_expression, &self.attributes_to_get),
             "1 validation error detected: ",
         )
     }
@@ -196,8 +266,15 @@ impl QueryRequest {
             object.whole("Limit", u64::from(limit));
         }
         object.optional_boolean("ConsistentRead", self.consistent_read.then_some(true));
-        object.text("KeyConditionExpression", &self.key_condition_expression);
+        object.optional_text(
+            "KeyConditionExpression",
+            self.key_condition_expression.as_deref(),
+        );
+        object.conditions("KeyConditions", self.key_conditions.as_ref());
         object.optional_text("FilterExpression", self.filter_expression.as_deref());
+        object.conditions("QueryFilter", self.query_filter.as_ref());
+        object.conditional_operator(self.conditional_operator);
+        object.attributes_to_get(self.attributes_to_get.as_deref());
         object.optional_text(
             "ProjectionExpression",
             self.projection_expression.as_deref(),
@@ -270,27 +347,40 @@ impl Members for QueryResponse {
     }
 }
 
-/// The rules for `Select`, which Query and Scan share but for the beginning of one text.
+/// The member that a request's projection came in.
+pub(crate) fn projection_member(
+    expression: &Option<String>,
+    attributes: &Option<Vec<String>>,
+) -> Option<&'static str> {
+    match (expression, attributes) {
+        (Some(_), _) => Some("ProjectionExpression"),
+        (None, Some(_)) => Some("AttributesToGet"),
+        (None, None) => None,
+    }
+}
+
+/// The rules for `Select`, which Query and Scan share but for the beginning of one text. `projection`
+/// is the member that says which attributes to get.
 pub(crate) fn check_select(
     select: Option<Select>,
     has_index: bool,
-    has_projection: bool,
+    projection: Option<&str>,
     prefix: &str,
 ) -> Result<(), ApiError> {
-    match (select, has_projection) {
+    match (select, projection) {
         (Some(Select::AllProjectedAttributes), _) if !has_index => Err(ApiError::validation(
             "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
         )),
-        (Some(Select::SpecificAttributes), false) => Err(ApiError::validation(format!(
+        (Some(Select::SpecificAttributes), None) => Err(ApiError::validation(format!(
             "{prefix}Must specify the AttributesToGet or ProjectionExpression when choosing to get \
              SPECIFIC_ATTRIBUTES"
         ))),
-        (Some(Select::Count), true) => Err(ApiError::validation(
-            "Cannot specify the ProjectionExpression when choosing to get only the Count",
-        )),
-        (Some(select @ (Select::AllAttributes | Select::AllProjectedAttributes)), true) => {
+        (Some(Select::Count), Some(member)) => Err(ApiError::validation(format!(
+            "Cannot specify the {member} when choosing to get only the Count"
+        ))),
+        (Some(select @ (Select::AllAttributes | Select::AllProjectedAttributes)), Some(member)) => {
             Err(ApiError::validation(format!(
-                "Cannot specify the ProjectionExpression when choosing to get {}",
+                "Cannot specify the {member} when choosing to get {}",
                 select.as_str()
             )))
         }

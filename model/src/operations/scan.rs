@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use crate::error::ApiError;
 use crate::json::write::Object;
 use crate::limits;
-use crate::operations::constraints::Constraints;
+use crate::operations::constraints::{Constraints, attributes_to_get};
 use crate::operations::data_wire::DataWire;
-use crate::operations::parameters::{ReturnConsumedCapacity, Select};
-use crate::operations::query::{QueryResponse, check_select};
+use crate::operations::legacy::{
+    Conditions, Expressions, Rewriter, check_attributes_to_get, check_conditional_operator, checked,
+};
+use crate::operations::parameters::{ConditionalOperator, ReturnConsumedCapacity, Select};
+use crate::operations::query::{QueryResponse, check_select, projection_member};
 use crate::value::Item;
 
 /// A Scan request.
@@ -26,8 +29,14 @@ pub struct ScanRequest {
     pub consistent_read: bool,
     /// What items must satisfy to be answered.
     pub filter_expression: Option<String>,
+    /// The same in legacy form.
+    pub scan_filter: Option<Conditions>,
+    /// How the conditions of `scan_filter` go together.
+    pub conditional_operator: Option<ConditionalOperator>,
     /// Which attributes to answer.
     pub projection_expression: Option<String>,
+    /// The same in legacy form: names of top-level attributes.
+    pub attributes_to_get: Option<Vec<String>>,
     /// What `#name` placeholders stand for.
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
     /// What `:value` placeholders stand for.
@@ -91,6 +100,18 @@ impl ScanRequest {
                 ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
+        let conditional_operator = constraints.word(
+            "conditionalOperator",
+            wire.conditional_operator.as_deref(),
+            ConditionalOperator::WORDS,
+            ConditionalOperator::from_name,
+        );
+        attributes_to_get(
+            "attributesToGet",
+            wire.attributes_to_get.as_deref(),
+            &mut constraints,
+        );
+        let scan_filter = checked("scanFilter", wire.scan_filter.take(), &mut constraints);
         constraints.name("indexName", wire.index_name.as_deref());
         constraints.finish()?;
         wire.check_values_and_expressions(|wire| {
@@ -110,7 +131,10 @@ impl ScanRequest {
             limit: whole(wire.limit),
             consistent_read: wire.consistent_read.unwrap_or_default(),
             filter_expression: wire.filter_expression,
+            scan_filter,
+            conditional_operator,
             projection_expression: wire.projection_expression,
+            attributes_to_get: wire.attributes_to_get,
             expression_attribute_names: wire.expression_attribute_names,
             expression_attribute_values: wire.expression_attribute_values,
             exclusive_start_key: wire.exclusive_start_key,
@@ -118,6 +142,35 @@ impl ScanRequest {
             total_segments: whole(wire.total_segments),
             return_consumed_capacity,
         })
+    }
+
+    /// Takes the expressions out, those that say what legacy parameters say included.
+    ///
+    /// # Errors
+    /// A ValidationException about legacy parameters.
+    pub fn take_expressions(&mut self) -> Result<Expressions, ApiError> {
+        check_conditional_operator(
+            self.conditional_operator,
+            self.scan_filter.as_ref().map(Conditions::len),
+        )?;
+        check_attributes_to_get(self.attributes_to_get.as_deref())?;
+        if self.scan_filter.is_none() && self.attributes_to_get.is_none() {
+            return Ok(Expressions {
+                filter: self.filter_expression.take(),
+                projection: self.projection_expression.clone(),
+                names: self.expression_attribute_names.take(),
+                values: self.expression_attribute_values.take(),
+                ..Expressions::default()
+            });
+        }
+        let mut rewriter = Rewriter::default();
+        if let Some(filter) = self.scan_filter.take() {
+            rewriter.filter(filter, self.conditional_operator)?;
+        }
+        if let Some(attributes) = &self.attributes_to_get {
+            rewriter.attributes_to_get(attributes);
+        }
+        Ok(rewriter.finish())
     }
 
     /// What may be selected, after the expressions were parsed.
@@ -128,7 +181,7 @@ impl ScanRequest {
         check_select(
             self.select,
             self.index_name.is_some(),
-            self.projection_expression.is_some(),
+            projection_member(&self.projection_expression, &self.attributes_to_get),
             "",
         )
     }
@@ -178,6 +231,9 @@ impl ScanRequest {
         }
         object.optional_boolean("ConsistentRead", self.consistent_read.then_some(true));
         object.optional_text("FilterExpression", self.filter_expression.as_deref());
+        object.conditions("ScanFilter", self.scan_filter.as_ref());
+        object.conditional_operator(self.conditional_operator);
+        object.attributes_to_get(self.attributes_to_get.as_deref());
         object.optional_text(
             "ProjectionExpression",
             self.projection_expression.as_deref(),

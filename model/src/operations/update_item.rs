@@ -6,8 +6,11 @@ use crate::error::ApiError;
 use crate::json::write::{Object, item_json_bytes};
 use crate::operations::constraints::Constraints;
 use crate::operations::data_wire::DataWire;
+use crate::operations::legacy::{
+    AttributeUpdates, Expected, Expressions, Rewriter, check_conditional_operator, checked,
+};
 use crate::operations::parameters::{
-    ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
+    ConditionalOperator, ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
     ReturnValuesOnConditionCheckFailure,
 };
 use crate::operations::write_response::WriteResponse;
@@ -22,8 +25,14 @@ pub struct UpdateItemRequest {
     pub key: Item,
     /// What to change; without it, an item of only its key is made where there is none.
     pub update_expression: Option<String>,
+    /// The same in legacy form.
+    pub attribute_updates: Option<AttributeUpdates>,
     /// What must hold for the item that is there.
     pub condition_expression: Option<String>,
+    /// The same in legacy form.
+    pub expected: Option<Expected>,
+    /// How the conditions of `expected` go together.
+    pub conditional_operator: Option<ConditionalOperator>,
     /// What `#name` placeholders stand for.
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
     /// What `:value` placeholders stand for.
@@ -98,6 +107,18 @@ impl UpdateItemRequest {
                 ReturnValuesOnConditionCheckFailure::from_name,
             )
             .unwrap_or_default();
+        let conditional_operator = constraints.word(
+            "conditionalOperator",
+            wire.conditional_operator.as_deref(),
+            ConditionalOperator::WORDS,
+            ConditionalOperator::from_name,
+        );
+        let expected = checked("expected", wire.expected.take(), &mut constraints);
+        let attribute_updates = checked(
+            "attributeUpdates",
+            wire.attribute_updates.take(),
+            &mut constraints,
+        );
         constraints.require("key", wire.key.as_ref());
         constraints.finish_with_first()?;
         wire.check_values_and_expressions(|wire| {
@@ -112,6 +133,9 @@ impl UpdateItemRequest {
             key: wire.key.unwrap_or_default(),
             update_expression: wire.update_expression,
             condition_expression: wire.condition_expression,
+            expected,
+            conditional_operator,
+            attribute_updates,
             expression_attribute_names: wire.expression_attribute_names,
             expression_attribute_values: wire.expression_attribute_values,
             return_values,
@@ -119,6 +143,36 @@ impl UpdateItemRequest {
             return_item_collection_metrics,
             return_values_on_condition_check_failure,
         })
+    }
+
+    /// Takes the expressions out, those that say what legacy parameters say included.
+    ///
+    /// # Errors
+    /// A ValidationException about legacy parameters.
+    pub fn take_expressions(&mut self) -> Result<Expressions, ApiError> {
+        if self.expected.is_none()
+            && self.attribute_updates.is_none()
+            && self.conditional_operator.is_none()
+        {
+            return Ok(Expressions {
+                condition: self.condition_expression.take(),
+                update: self.update_expression.take(),
+                names: self.expression_attribute_names.take(),
+                values: self.expression_attribute_values.take(),
+                ..Expressions::default()
+            });
+        }
+        check_conditional_operator(
+            self.conditional_operator,
+            self.expected.as_ref().map(Expected::len),
+        )?;
+        let mut rewriter = Rewriter::default();
+        rewriter.expected(
+            self.expected.take().unwrap_or_default(),
+            self.conditional_operator,
+        )?;
+        rewriter.attribute_updates(self.attribute_updates.take().unwrap_or_default())?;
+        Ok(rewriter.finish())
     }
 
     /// The request as a client sends it.
@@ -129,6 +183,9 @@ impl UpdateItemRequest {
         object.optional_item("Key", Some(&self.key));
         object.optional_text("UpdateExpression", self.update_expression.as_deref());
         object.optional_text("ConditionExpression", self.condition_expression.as_deref());
+        object.expected(self.expected.as_ref());
+        object.conditional_operator(self.conditional_operator);
+        object.attribute_updates(self.attribute_updates.as_ref());
         object.placeholders(
             &self.expression_attribute_names,
             &self.expression_attribute_values,

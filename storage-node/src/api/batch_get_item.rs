@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stator_model::capacity::read_units;
 use stator_model::error::ApiError;
-use stator_model::expression::{ExpressionContext, ProjectionExpression};
+use stator_model::expression::ProjectionExpression;
 use stator_model::key::PrimaryKey;
 use stator_model::limits::BATCH_GET_SIZE_BYTES_MAX;
 use stator_model::operations::{BatchGetItemRequest, KeysAndAttributes, ReturnConsumedCapacity};
 
-use super::get_item::write_stored;
+use super::get_item::{parse_projection, write_stored};
 use super::request::{active_table, authorize_table, table_name};
 use super::respond::{Body, write_capacity};
 use super::service::Call;
@@ -43,7 +43,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     for (given, asked) in &request.request_items {
         let name = table_name(&call, given)?;
         authorize_table(&call, "dynamodb:BatchGetItem", name)?;
-        let projection = validate(asked)?;
+        let projection = parse_projection(&asked.expressions())?;
         reads.push((given, name, asked, projection));
     }
     let mut ready = Vec::with_capacity(reads.len());
@@ -80,17 +80,6 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         return Err(error);
     }
     Ok(response(&ready, &answers, request.return_consumed_capacity))
-}
-
-fn validate(asked: &KeysAndAttributes) -> Result<Option<ProjectionExpression>, ApiError> {
-    let context = ExpressionContext::new(asked.expression_attribute_names.as_ref(), None);
-    let projection = asked
-        .projection_expression
-        .as_deref()
-        .map(|text| ProjectionExpression::parse(text, &context))
-        .transpose()?;
-    context.finish()?;
-    Ok(projection)
 }
 
 fn keys_of(table: &Table, asked: &KeysAndAttributes) -> Result<Vec<PrimaryKey>, ApiError> {
@@ -210,6 +199,16 @@ fn unprocessed(asked: &KeysAndAttributes, processed: usize, out: &mut Vec<u8>) {
     if let Some(projection) = &asked.projection_expression {
         out.extend_from_slice(b",\"ProjectionExpression\":");
         string(projection, out);
+    }
+    if let Some(attributes) = &asked.attributes_to_get {
+        out.extend_from_slice(b",\"AttributesToGet\":[");
+        for (at, name) in attributes.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            string(name, out);
+        }
+        out.push(b']');
     }
     if let Some(names) = &asked.expression_attribute_names {
         out.extend_from_slice(b",\"ExpressionAttributeNames\":{");

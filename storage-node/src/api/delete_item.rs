@@ -2,21 +2,24 @@
 
 use bytes::Bytes;
 use stator_model::error::ApiError;
-use stator_model::expression::{ConditionExpression, ExpressionContext};
-use stator_model::operations::DeleteItemRequest;
+use stator_model::expression::ConditionExpression;
+use stator_model::operations::{DeleteItemRequest, Expressions};
 
 use super::request::{active_table, authorize_table, table_name};
 use super::service::Call;
 use super::write;
-use crate::cluster::{ItemWrite, WriteTexts};
+use crate::cluster::ItemWrite;
 use crate::table::{WriteAction, WriteOperation};
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
-    let request = DeleteItemRequest::parse(&call.body)?;
-    let name = table_name(&call, &request.table_name)?;
-    authorize_table(&call, "dynamodb:DeleteItem", name)?;
-    let condition = validate(&request)?;
-    let table = active_table(&call, name).await?;
+    let mut request = DeleteItemRequest::parse(&call.body)?;
+    authorize_table(
+        &call,
+        "dynamodb:DeleteItem",
+        table_name(&call, &request.table_name)?,
+    )?;
+    let (condition, expressions) = validate(&mut request)?;
+    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
     if let Some(condition) = &condition {
         condition.check_key_attributes_scalar(&table.key_schema)?;
     }
@@ -32,12 +35,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
                 request.return_values_on_condition_check_failure,
             ),
         },
-        texts: WriteTexts {
-            condition: request.condition_expression,
-            update: None,
-            names: request.expression_attribute_names,
-            values: request.expression_attribute_values,
-        },
+        texts: write::texts(expressions),
     };
     let outcome = call.cluster.write(&write, call.deadline).await?;
     write::response(
@@ -47,13 +45,14 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     )
 }
 
-fn validate(request: &DeleteItemRequest) -> Result<Option<ConditionExpression>, ApiError> {
-    let context = ExpressionContext::new(
-        request.expression_attribute_names.as_ref(),
-        request.expression_attribute_values.as_ref(),
-    );
-    let condition = write::condition(request.condition_expression.as_deref(), &context)?;
+fn validate(
+    request: &mut DeleteItemRequest,
+) -> Result<(Option<ConditionExpression>, Expressions), ApiError> {
+    let expressions = request.take_expressions()?;
+    let context = expressions.context();
+    let condition = write::condition(expressions.condition.as_deref(), &context)?;
     request.check_return_values()?;
     context.finish()?;
-    Ok(condition)
+    drop(context);
+    Ok((condition, expressions))
 }

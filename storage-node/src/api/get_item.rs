@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use stator_model::capacity::read_units;
 use stator_model::error::ApiError;
-use stator_model::expression::{ExpressionContext, ProjectionExpression};
-use stator_model::operations::GetItemRequest;
+use stator_model::expression::ProjectionExpression;
+use stator_model::operations::{Expressions, GetItemRequest};
 
 use super::request::{active_table, authorize_table, table_name};
 use super::respond::Body;
@@ -13,11 +13,14 @@ use crate::table::StoredItem;
 use crate::table::codec_json::item_to_json;
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
-    let request = GetItemRequest::parse(&call.body)?;
-    let name = table_name(&call, &request.table_name)?;
-    authorize_table(&call, "dynamodb:GetItem", name)?;
-    let projection = validate(&request)?;
-    let table = active_table(&call, name).await?;
+    let mut request = GetItemRequest::parse(&call.body)?;
+    authorize_table(
+        &call,
+        "dynamodb:GetItem",
+        table_name(&call, &request.table_name)?,
+    )?;
+    let projection = validate(&mut request)?;
+    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
     let key = table.key_schema.key_from_map(&request.key)?;
     if let Some(projection) = &projection {
         projection.check_key_attributes_scalar(&table.key_schema)?;
@@ -58,10 +61,20 @@ pub(super) fn write_stored(
     })
 }
 
-fn validate(request: &GetItemRequest) -> Result<Option<ProjectionExpression>, ApiError> {
-    let context = ExpressionContext::new(request.expression_attribute_names.as_ref(), None);
-    let projection = request
-        .projection_expression
+fn validate(request: &mut GetItemRequest) -> Result<Option<ProjectionExpression>, ApiError> {
+    parse_projection(&request.take_expressions())
+}
+
+/// The projection of a read that has no other expression.
+///
+/// # Errors
+/// A ValidationException.
+pub(super) fn parse_projection(
+    expressions: &Expressions,
+) -> Result<Option<ProjectionExpression>, ApiError> {
+    let context = expressions.context();
+    let projection = expressions
+        .projection
         .as_deref()
         .map(|text| ProjectionExpression::parse(text, &context))
         .transpose()?;

@@ -2,22 +2,25 @@
 
 use bytes::Bytes;
 use stator_model::error::ApiError;
-use stator_model::expression::{ConditionExpression, ExpressionContext};
-use stator_model::operations::PutItemRequest;
+use stator_model::expression::ConditionExpression;
+use stator_model::operations::{Expressions, PutItemRequest};
 
 use super::request::{active_table, authorize_table, table_name};
 use super::service::Call;
 use super::write;
-use crate::cluster::{ItemWrite, WriteTexts};
+use crate::cluster::ItemWrite;
 use crate::table::{WriteAction, WriteOperation};
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
-    let request = PutItemRequest::parse(&call.body)?;
-    let name = table_name(&call, &request.table_name)?;
-    authorize_table(&call, "dynamodb:PutItem", name)?;
-    let condition = validate(&request).map_err(ApiError::in_put_or_update)?;
+    let mut request = PutItemRequest::parse(&call.body)?;
+    authorize_table(
+        &call,
+        "dynamodb:PutItem",
+        table_name(&call, &request.table_name)?,
+    )?;
+    let (condition, expressions) = validate(&mut request).map_err(ApiError::in_put_or_update)?;
     request.check_size()?;
-    let table = active_table(&call, name).await?;
+    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
     if let Some(condition) = &condition {
         condition.check_key_attributes_scalar(&table.key_schema)?;
     }
@@ -33,12 +36,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
                 request.return_values_on_condition_check_failure,
             ),
         },
-        texts: WriteTexts {
-            condition: request.condition_expression,
-            update: None,
-            names: request.expression_attribute_names,
-            values: request.expression_attribute_values,
-        },
+        texts: write::texts(expressions),
     };
     let outcome = call.cluster.write(&write, call.deadline).await?;
     write::response(
@@ -48,13 +46,14 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     )
 }
 
-fn validate(request: &PutItemRequest) -> Result<Option<ConditionExpression>, ApiError> {
-    let context = ExpressionContext::new(
-        request.expression_attribute_names.as_ref(),
-        request.expression_attribute_values.as_ref(),
-    );
-    let condition = write::condition(request.condition_expression.as_deref(), &context)?;
+fn validate(
+    request: &mut PutItemRequest,
+) -> Result<(Option<ConditionExpression>, Expressions), ApiError> {
+    let expressions = request.take_expressions()?;
+    let context = expressions.context();
+    let condition = write::condition(expressions.condition.as_deref(), &context)?;
     request.check_return_values()?;
     context.finish()?;
-    Ok(condition)
+    drop(context);
+    Ok((condition, expressions))
 }

@@ -6,11 +6,10 @@ use bytes::Bytes;
 use stator_model::capacity::read_units;
 use stator_model::error::ApiError;
 use stator_model::expression::{
-    ConditionExpression, ExpressionContext, ExpressionKind, KeyCondition, KeyConditionExpression,
-    ProjectionExpression,
+    ConditionExpression, ExpressionKind, KeyCondition, KeyConditionExpression, ProjectionExpression,
 };
 use stator_model::key::{KeySchema, PrimaryKey};
-use stator_model::operations::{QueryRequest, ReturnConsumedCapacity};
+use stator_model::operations::{Expressions, QueryRequest, ReturnConsumedCapacity};
 use stator_model::value::Item;
 
 use super::request::{active_table, authorize_table, no_such_index, table_name};
@@ -24,15 +23,19 @@ const OUTSIDE: &str = "The provided starting key is outside query boundaries bas
                        conditions";
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
-    let request = QueryRequest::parse(&call.body)?;
-    let name = table_name(&call, &request.table_name)?;
-    authorize_table(&call, "dynamodb:Query", name)?;
-    let Expressions {
+    let mut request = QueryRequest::parse(&call.body)?;
+    authorize_table(
+        &call,
+        "dynamodb:Query",
+        table_name(&call, &request.table_name)?,
+    )?;
+    let Parsed {
         key_condition,
         filter,
         projection,
-    } = validate(&request)?;
-    let table = active_table(&call, name).await?;
+        expressions,
+    } = validate(&mut request)?;
+    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
     if let Some(index) = &request.index_name {
         return Err(no_such_index(index));
     }
@@ -63,12 +66,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         count_only: counts_only,
         consistent: request.consistent_read,
         limit: request.limit,
-        texts: PageTexts {
-            filter: request.filter_expression,
-            projection: request.projection_expression,
-            names: request.expression_attribute_names,
-            values: request.expression_attribute_values,
-        },
+        texts: texts(expressions),
     };
     let page = call
         .cluster
@@ -84,34 +82,46 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     ))
 }
 
-struct Expressions {
+struct Parsed {
     key_condition: KeyConditionExpression,
     filter: Option<ConditionExpression>,
     projection: Option<ProjectionExpression>,
+    expressions: Expressions,
 }
 
-fn validate(request: &QueryRequest) -> Result<Expressions, ApiError> {
-    let context = ExpressionContext::new(
-        request.expression_attribute_names.as_ref(),
-        request.expression_attribute_values.as_ref(),
-    );
-    let filter = request
-        .filter_expression
+/// The expressions as text, for a node elsewhere; of Scan too.
+pub(super) fn texts(expressions: Expressions) -> PageTexts {
+    PageTexts {
+        filter: expressions.filter,
+        projection: expressions.projection,
+        names: expressions.names,
+        values: expressions.values,
+    }
+}
+
+fn validate(request: &mut QueryRequest) -> Result<Parsed, ApiError> {
+    let expressions = request.take_expressions()?;
+    let context = expressions.context();
+    let filter = expressions
+        .filter
         .as_deref()
         .map(|text| ConditionExpression::parse(ExpressionKind::Filter, text, &context))
         .transpose()?;
-    let key_condition = KeyConditionExpression::parse(&request.key_condition_expression, &context)?;
-    let projection = request
-        .projection_expression
+    let key_condition = expressions.key_condition.as_deref().unwrap_or_default();
+    let key_condition = KeyConditionExpression::parse(key_condition, &context)?;
+    let projection = expressions
+        .projection
         .as_deref()
         .map(|text| ProjectionExpression::parse(text, &context))
         .transpose()?;
     request.check_select()?;
     context.finish()?;
-    Ok(Expressions {
+    drop(context);
+    Ok(Parsed {
         key_condition,
         filter,
         projection,
+        expressions,
     })
 }
 
@@ -142,7 +152,9 @@ fn range(
         let key = item_key(table.storage_id(), start);
         let inside = above(&lower, &key) && below(&upper, &key);
         if !inside {
-            return Err(ApiError::validation(OUTSIDE));
+            return Err(ApiError::validation(
+                "The provided starting key does not match the range key predicate",
+            ));
         }
         if forward {
             lower = Bound::Excluded(key);

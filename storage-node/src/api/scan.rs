@@ -2,22 +2,24 @@
 
 use bytes::Bytes;
 use stator_model::error::ApiError;
-use stator_model::expression::{
-    ConditionExpression, ExpressionContext, ExpressionKind, ProjectionExpression,
-};
-use stator_model::operations::ScanRequest;
+use stator_model::expression::{ConditionExpression, ExpressionKind, ProjectionExpression};
+use stator_model::operations::{Expressions, ScanRequest};
 
-use super::query::response;
+use super::query::{response, texts};
 use super::request::{active_table, authorize_table, no_such_index, table_name};
 use super::service::Call;
-use crate::cluster::{PageQuery, PageTexts};
+use crate::cluster::PageQuery;
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
-    let request = ScanRequest::parse(&call.body)?;
-    let name = table_name(&call, &request.table_name)?;
-    authorize_table(&call, "dynamodb:Scan", name)?;
-    let (filter, projection) = validate(&request)?;
-    let table = active_table(&call, name).await?;
+    let mut request = ScanRequest::parse(&call.body)?;
+    authorize_table(
+        &call,
+        "dynamodb:Scan",
+        table_name(&call, &request.table_name)?,
+    )?;
+    let (parsed, expressions) = validate(&mut request)?;
+    let (filter, projection) = parsed;
+    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
     if let Some(index) = &request.index_name {
         return Err(no_such_index(index));
     }
@@ -55,12 +57,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         count_only: counts_only,
         consistent: request.consistent_read,
         limit: request.limit,
-        texts: PageTexts {
-            filter: request.filter_expression,
-            projection: request.projection_expression,
-            names: request.expression_attribute_names,
-            values: request.expression_attribute_values,
-        },
+        texts: texts(expressions),
     };
     let page = call
         .cluster
@@ -76,27 +73,26 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     ))
 }
 
-type Expressions = (Option<ConditionExpression>, Option<ProjectionExpression>);
+type Parsed = (Option<ConditionExpression>, Option<ProjectionExpression>);
 
-fn validate(request: &ScanRequest) -> Result<Expressions, ApiError> {
-    let context = ExpressionContext::new(
-        request.expression_attribute_names.as_ref(),
-        request.expression_attribute_values.as_ref(),
-    );
-    let filter = request
-        .filter_expression
+fn validate(request: &mut ScanRequest) -> Result<(Parsed, Expressions), ApiError> {
+    let expressions = request.take_expressions()?;
+    let context = expressions.context();
+    let filter = expressions
+        .filter
         .as_deref()
         .map(|text| ConditionExpression::parse(ExpressionKind::Filter, text, &context))
         .transpose()?;
-    let projection = request
-        .projection_expression
+    let projection = expressions
+        .projection
         .as_deref()
         .map(|text| ProjectionExpression::parse(text, &context))
         .transpose()?;
     request.check_select()?;
     request.check_segments()?;
     context.finish()?;
-    Ok((filter, projection))
+    drop(context);
+    Ok(((filter, projection), expressions))
 }
 
 /// The hashes of one of `total` even parts of the hash space, inclusive at both ends: the same cuts

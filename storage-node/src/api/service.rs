@@ -19,7 +19,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use stator_kit::access::Principal;
 use stator_kit::clock::WallClock;
-use stator_kit::http::{BodyError, GzipError, accepts_gzip, compress, decompress, read_body};
+use stator_kit::http::{BodyError, GzipError, accepts_gzip, compress, decoded, read_body};
 use stator_kit::rng::RandomSource;
 use stator_kit::sigv4::{SigV4Error, Verifier, check_form};
 use stator_model::error::{ApiError, ErrorCode};

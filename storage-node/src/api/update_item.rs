@@ -2,21 +2,25 @@
 
 use bytes::Bytes;
 use stator_model::error::ApiError;
-use stator_model::expression::{ConditionExpression, ExpressionContext, UpdateExpression};
-use stator_model::operations::UpdateItemRequest;
+use stator_model::expression::{ConditionExpression, UpdateExpression};
+use stator_model::operations::{Expressions, UpdateItemRequest};
 
 use super::request::{active_table, authorize_table, table_name};
 use super::service::Call;
 use super::write;
-use crate::cluster::{ItemWrite, WriteTexts};
+use crate::cluster::ItemWrite;
 use crate::table::{WriteAction, WriteOperation};
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
-    let request = UpdateItemRequest::parse(&call.body)?;
-    let name = table_name(&call, &request.table_name)?;
-    authorize_table(&call, "dynamodb:UpdateItem", name)?;
-    let (expression, condition) = validate(&request).map_err(ApiError::in_put_or_update)?;
-    let table = active_table(&call, name).await?;
+    let mut request = UpdateItemRequest::parse(&call.body)?;
+    authorize_table(
+        &call,
+        "dynamodb:UpdateItem",
+        table_name(&call, &request.table_name)?,
+    )?;
+    let (parsed, expressions) = validate(&mut request).map_err(ApiError::in_put_or_update)?;
+    let (expression, condition) = parsed;
+    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
     let key = table.key_schema.key_from_map(&request.key)?;
     if let Some(expression) = &expression {
         expression.check_key_targets(&table.key_schema)?;
@@ -38,12 +42,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
                 request.return_values_on_condition_check_failure,
             ),
         },
-        texts: WriteTexts {
-            condition: request.condition_expression,
-            update: request.update_expression,
-            names: request.expression_attribute_names,
-            values: request.expression_attribute_values,
-        },
+        texts: write::texts(expressions),
     };
     let outcome = call.cluster.write(&write, call.deadline).await?;
     write::response(
@@ -53,19 +52,18 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     )
 }
 
-type Expressions = (Option<UpdateExpression>, Option<ConditionExpression>);
+type Parsed = (Option<UpdateExpression>, Option<ConditionExpression>);
 
-fn validate(request: &UpdateItemRequest) -> Result<Expressions, ApiError> {
-    let context = ExpressionContext::new(
-        request.expression_attribute_names.as_ref(),
-        request.expression_attribute_values.as_ref(),
-    );
-    let expression = request
-        .update_expression
+fn validate(request: &mut UpdateItemRequest) -> Result<(Parsed, Expressions), ApiError> {
+    let expressions = request.take_expressions()?;
+    let context = expressions.context();
+    let expression = expressions
+        .update
         .as_deref()
         .map(|text| UpdateExpression::parse(text, &context))
         .transpose()?;
-    let condition = write::condition(request.condition_expression.as_deref(), &context)?;
+    let condition = write::condition(expressions.condition.as_deref(), &context)?;
     context.finish()?;
-    Ok((expression, condition))
+    drop(context);
+    Ok(((expression, condition), expressions))
 }

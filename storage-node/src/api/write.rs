@@ -4,10 +4,11 @@ use bytes::Bytes;
 use stator_model::error::ApiError;
 use stator_model::expression::{ConditionExpression, ExpressionContext, ExpressionKind};
 use stator_model::operations::{
-    ReturnConsumedCapacity, ReturnValues, ReturnValuesOnConditionCheckFailure,
+    Expressions, ReturnConsumedCapacity, ReturnValues, ReturnValuesOnConditionCheckFailure,
 };
 
 use super::respond::Body;
+use crate::cluster::WriteTexts;
 use crate::cluster::message::{ReturnValuesMessage, WriteOutcome};
 
 /// Parses a `ConditionExpression`.
@@ -20,6 +21,16 @@ pub(super) fn condition(
 ) -> Result<Option<ConditionExpression>, ApiError> {
     text.map(|text| ConditionExpression::parse(ExpressionKind::Condition, text, context))
         .transpose()
+}
+
+/// The expressions as text, for a leader elsewhere.
+pub(super) fn texts(expressions: Expressions) -> WriteTexts {
+    WriteTexts {
+        condition: expressions.condition,
+        update: expressions.update,
+        names: expressions.names,
+        values: expressions.values,
+    }
 }
 
 /// `ReturnValues` as nodes say it to each other.

@@ -398,7 +398,7 @@ fn from_message(message: PageMessage) -> Result<PageQuery, ApiError> {
         .map(decode_attributes)
         .transpose()
         .map_err(unreadable)?;
-    let context = ExpressionContext::new(message.names.as_ref(), values.as_ref());
+    let context = ExpressionContext::trusted(message.names.as_ref(), values.as_ref());
     let filter = message
         .filter
         .as_deref()

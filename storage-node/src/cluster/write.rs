@@ -427,7 +427,7 @@ pub(super) fn from_message(
         .map(decode_attributes)
         .transpose()
         .map_err(unreadable)?;
-    let context = ExpressionContext::new(message.names.as_ref(), values.as_ref());
+    let context = ExpressionContext::trusted(message.names.as_ref(), values.as_ref());
     let condition = message
         .condition
         .as_deref()

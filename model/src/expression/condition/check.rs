@@ -227,7 +227,7 @@ fn compile_in(
         .iter()
         .map(|candidate| compile_operand(candidate, context))
         .collect::<Result<_, _>>()?;
-    if candidates.len() > IN_CANDIDATES_MAX {
+    if candidates.len() > IN_CANDIDATES_MAX && !context.is_trusted() {
         return Err(format!(
             "The IN operator is provided with too many operands; number of operands: {}",
             candidates.len()

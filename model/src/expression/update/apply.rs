@@ -15,7 +15,10 @@ use crate::{
     value::{AttributeValue, Item},
 };
 
-use super::{Change, SetOperand, SetValue, UpdateExpression, UpdateOutcome, arithmetic};
+use super::{
+    Change, SetOperand, SetValue, UpdateExpression, UpdateOutcome, arithmetic,
+    arithmetic::ArithmeticError,
+};
 
 /// See [`UpdateExpression::apply`].
 pub(super) fn apply(
@@ -34,9 +37,14 @@ pub(super) fn apply(
         let value = match &action.change {
             Change::Set(value) => Some(set_value(value, current)?.into_owned()),
             Change::Remove => None,
-            Change::Add(added) => Some(arithmetic::add(target.resolve(current), added)?),
+            Change::Add(added) => Some(
+                arithmetic::add(target.resolve(current), added)
+                    .map_err(|error| update.wording(error))?,
+            ),
             Change::Delete(deleted) => match target.resolve(current) {
-                Some(value) => arithmetic::delete(value, deleted)?,
+                Some(value) => {
+                    arithmetic::delete(value, deleted).map_err(|error| update.wording(error))?
+                }
                 None => None,
             },
         };
@@ -72,6 +80,18 @@ pub(super) fn apply(
     Ok(UpdateOutcome { item: Some(item) })
 }
 
+impl UpdateExpression {
+    /// The service words a value of the wrong type differently for legacy parameters.
+    fn wording(&self, error: ArithmeticError) -> ApiError {
+        match error {
+            ArithmeticError::WrongType if self.generated => {
+                ApiError::validation("Type mismatch for attribute to update")
+            }
+            error => error.into(),
+        }
+    }
+}
+
 /// The right-hand side's value; borrowed where it exists as such.
 fn set_value<'v>(value: &'v SetValue, item: &'v Item) -> Result<Cow<'v, AttributeValue>, ApiError> {
     match value {
@@ -79,10 +99,12 @@ fn set_value<'v>(value: &'v SetValue, item: &'v Item) -> Result<Cow<'v, Attribut
         SetValue::Plus(left, right) => {
             arithmetic::plus(&*set_operand(left, item)?, &*set_operand(right, item)?)
                 .map(Cow::Owned)
+                .map_err(ApiError::from)
         }
         SetValue::Minus(left, right) => {
             arithmetic::minus(&*set_operand(left, item)?, &*set_operand(right, item)?)
                 .map(Cow::Owned)
+                .map_err(ApiError::from)
         }
     }
 }

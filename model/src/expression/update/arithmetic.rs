@@ -8,11 +8,29 @@ use crate::{
     value::AttributeValue,
 };
 
+/// Why two values have no sum, union or difference.
+#[derive(Debug)]
+pub(super) enum ArithmeticError {
+    /// One of them has not the type that is needed.
+    WrongType,
+    /// The result is not a number that can be stored.
+    Number(NumberError),
+}
+
+impl From<ArithmeticError> for ApiError {
+    fn from(error: ArithmeticError) -> Self {
+        match error {
+            ArithmeticError::WrongType => incorrect_data_type(),
+            ArithmeticError::Number(error) => ApiError::validation(error.to_string()),
+        }
+    }
+}
+
 /// `left + right` for the numbers in `SET`.
 pub(super) fn plus(
     left: &AttributeValue,
     right: &AttributeValue,
-) -> Result<AttributeValue, ApiError> {
+) -> Result<AttributeValue, ArithmeticError> {
     numbers(left, right, Number::checked_add)
 }
 
@@ -20,7 +38,7 @@ pub(super) fn plus(
 pub(super) fn minus(
     left: &AttributeValue,
     right: &AttributeValue,
-) -> Result<AttributeValue, ApiError> {
+) -> Result<AttributeValue, ArithmeticError> {
     numbers(left, right, Number::checked_sub)
 }
 
@@ -28,12 +46,12 @@ fn numbers(
     left: &AttributeValue,
     right: &AttributeValue,
     operation: impl Fn(Number, Number) -> Result<Number, NumberError>,
-) -> Result<AttributeValue, ApiError> {
+) -> Result<AttributeValue, ArithmeticError> {
     match (left, right) {
         (AttributeValue::N(left), AttributeValue::N(right)) => operation(*left, *right)
             .map(AttributeValue::N)
-            .map_err(|error| ApiError::validation(error.to_string())),
-        _ => Err(incorrect_data_type()),
+            .map_err(ArithmeticError::Number),
+        _ => Err(ArithmeticError::WrongType),
     }
 }
 
@@ -41,7 +59,7 @@ fn numbers(
 pub(super) fn add(
     current: Option<&AttributeValue>,
     added: &AttributeValue,
-) -> Result<AttributeValue, ApiError> {
+) -> Result<AttributeValue, ArithmeticError> {
     Ok(match (current, added) {
         (None, added) => added.clone(),
         (Some(AttributeValue::Ss(current)), AttributeValue::Ss(added)) => {
@@ -53,6 +71,10 @@ pub(super) fn add(
         (Some(AttributeValue::Bs(current)), AttributeValue::Bs(added)) => {
             AttributeValue::Bs(union(current, added))
         }
+        // Only legacy parameters get here with lists.
+        (Some(AttributeValue::L(current)), AttributeValue::L(added)) => {
+            AttributeValue::L(current.iter().chain(added).cloned().collect())
+        }
         (Some(current), added) => return plus(current, added),
     })
 }
@@ -61,7 +83,7 @@ pub(super) fn add(
 pub(super) fn delete(
     current: &AttributeValue,
     deleted: &AttributeValue,
-) -> Result<Option<AttributeValue>, ApiError> {
+) -> Result<Option<AttributeValue>, ArithmeticError> {
     let left = match (current, deleted) {
         (AttributeValue::Ss(current), AttributeValue::Ss(deleted)) => {
             difference(current, deleted).map(AttributeValue::Ss)
@@ -72,7 +94,7 @@ pub(super) fn delete(
         (AttributeValue::Bs(current), AttributeValue::Bs(deleted)) => {
             difference(current, deleted).map(AttributeValue::Bs)
         }
-        _ => return Err(incorrect_data_type()),
+        _ => return Err(ArithmeticError::WrongType),
     };
     Ok(left)
 }

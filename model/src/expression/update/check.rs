@@ -152,13 +152,16 @@ fn compile_operand(
 }
 
 /// Checks the types of the values in the request, as far as the operators need them.
-pub(super) fn check_operands(actions: &[Action]) -> Result<(), String> {
+///
+/// `lists` says whether `ADD` takes lists too, as legacy parameters do.
+pub(super) fn check_operands(actions: &[Action], lists: bool) -> Result<(), String> {
     for action in actions {
         match &action.change {
             Change::Set(SetValue::Operand(operand)) => check_operand(operand)?,
             Change::Set(SetValue::Plus(left, right)) => check_arithmetic("+", left, right)?,
             Change::Set(SetValue::Minus(left, right)) => check_arithmetic("-", left, right)?,
             Change::Remove => {}
+            Change::Add(AttributeValue::L(_)) if lists => {}
             Change::Add(value) => check_action_operand("ADD", value)?,
             Change::Delete(value) => check_action_operand("DELETE", value)?,
         }

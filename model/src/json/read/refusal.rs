@@ -25,40 +25,46 @@ pub(crate) enum Expected {
     List,
     Map,
     Structure,
-    AttributeValue,
     Document,
 }
 
+/// A class of the service's model, as its Java parser names it.
+pub(crate) fn java_class(name: &str) -> String {
+    format!("com.amazonaws.dynamodb.v20120810.{name}")
+}
+
 impl Expected {
-    /// The service's words for a value of the wrong JSON type. They are those of its Java parser.
-    pub(crate) fn refusal(self, given: Given) -> ApiError {
-        const COLLECTION: &str = "Unrecognized collection type class";
+    /// The service's words for a value of the wrong JSON type. They are those of its Java parser:
+    /// `java_type` is what it reads the place into, and `nested` says whether the place is a member
+    /// of a list or a map rather than of a structure.
+    pub(crate) fn refusal(self, given: Given, java_type: &str, nested: bool) -> ApiError {
         let scalar = match self {
             Expected::Text => "String",
             Expected::Integer => "Integer",
             Expected::Long => "Long",
             Expected::Double => "Double",
             Expected::Boolean => "Boolean",
-            _ => "",
+            Expected::Bytes
+            | Expected::List
+            | Expected::Map
+            | Expected::Structure
+            | Expected::Document => "",
         };
         let text = match (self, given) {
             (Expected::Document, _) => {
                 return ApiError::without_message(ErrorCode::SerializationException);
             }
             (_, Given::Object) => "Start of structure or map found where not expected".to_owned(),
-            (Expected::Map, Given::Array) => {
-                "Unrecognized collection type java.util.Map<java.lang.String, \
-                 com.amazonaws.dynamodb.v20120810.AttributeValue>"
-                    .to_owned()
+            (_, Given::Array) if java_type.starts_with("java.util.") => {
+                format!("Unrecognized collection type {java_type}")
             }
-            (Expected::Structure | Expected::AttributeValue | Expected::List, Given::Array) => {
-                format!("{COLLECTION} com.amazonaws.dynamodb.v20120810.AttributeValue")
-            }
-            (Expected::Bytes, Given::Array) => format!("{COLLECTION} java.nio.ByteBuffer"),
-            (_, Given::Array) => format!("{COLLECTION} java.lang.{scalar}"),
-            (Expected::List | Expected::Map, _) => "Unexpected field type".to_owned(),
-            (Expected::Structure | Expected::AttributeValue, _) => {
-                "Unexpected value type in payload".to_owned()
+            (_, Given::Array) => format!("Unrecognized collection type class {java_type}"),
+            (Expected::List | Expected::Map | Expected::Structure, _) => {
+                if nested {
+                    "Unexpected value type in payload".to_owned()
+                } else {
+                    "Unexpected field type".to_owned()
+                }
             }
             (Expected::Bytes, _) => {
                 "only base-64-encoded strings are convertible to bytes".to_owned()

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::{MapAccess, SeqAccess};
 
-use super::{Context, Expected, Given, JsonNumber, Member, Members, Name, Seed, Shape};
+use super::{Context, Expected, Given, JsonNumber, Member, Members, Name, Seed, Shape, java_class};
 use crate::error::ApiError;
 
 /// A string.
@@ -15,6 +15,10 @@ pub(crate) struct Text;
 impl Shape for Text {
     type Output = Option<String>;
     const EXPECTED: Expected = Expected::Text;
+
+    fn java_type() -> String {
+        "java.lang.String".to_owned()
+    }
 
     fn on_null(self, _context: &Context) -> Option<String> {
         None
@@ -37,6 +41,10 @@ impl Shape for Boolean {
     type Output = Option<bool>;
     const EXPECTED: Expected = Expected::Boolean;
 
+    fn java_type() -> String {
+        "java.lang.Boolean".to_owned()
+    }
+
     fn on_null(self, _context: &Context) -> Option<bool> {
         None
     }
@@ -46,15 +54,21 @@ impl Shape for Boolean {
     }
 }
 
-/// A whole number.
-pub(crate) struct Whole {
-    /// The service's Java type: `Long`, or `Integer`.
-    pub(crate) long: bool,
-}
+/// A whole number, in the service's Java an `Integer`, or a `Long`.
+pub(crate) struct Whole<const LONG: bool>;
 
-impl Shape for Whole {
+impl<const LONG: bool> Shape for Whole<LONG> {
     type Output = Option<i64>;
-    const EXPECTED: Expected = Expected::Integer;
+    const EXPECTED: Expected = if LONG {
+        Expected::Long
+    } else {
+        Expected::Integer
+    };
+
+    fn java_type() -> String {
+        let name = if LONG { "Long" } else { "Integer" };
+        format!("java.lang.{name}")
+    }
 
     fn on_null(self, _context: &Context) -> Option<i64> {
         None
@@ -70,34 +84,6 @@ impl Shape for Whole {
             JsonNumber::Other(other) => other as i64,
         }))
     }
-
-    fn on_text(self, _context: &Context, _text: &str) -> Result<Option<i64>, ApiError> {
-        Err(self.expected().refusal(Given::Text))
-    }
-
-    fn on_boolean(self, _context: &Context, value: bool) -> Result<Option<i64>, ApiError> {
-        Err(self
-            .expected()
-            .refusal(if value { Given::True } else { Given::False }))
-    }
-
-    fn on_array<'de, A: SeqAccess<'de>>(
-        self,
-        context: &Context,
-        _array: A,
-    ) -> Result<Option<i64>, A::Error> {
-        Err(context.fail(self.expected().refusal(Given::Array)))
-    }
-}
-
-impl Whole {
-    fn expected(&self) -> Expected {
-        if self.long {
-            Expected::Long
-        } else {
-            Expected::Integer
-        }
-    }
 }
 
 /// A number with a fraction.
@@ -106,6 +92,10 @@ pub(crate) struct Double;
 impl Shape for Double {
     type Output = Option<f64>;
     const EXPECTED: Expected = Expected::Double;
+
+    fn java_type() -> String {
+        "java.lang.Double".to_owned()
+    }
 
     fn on_null(self, _context: &Context) -> Option<f64> {
         None
@@ -129,32 +119,41 @@ pub(crate) struct Structure<'m, M> {
     pub(crate) class: Expected,
 }
 
+impl<M: Members> Structure<'_, M> {
+    fn refuse(&self, context: &Context, given: Given) -> ApiError {
+        self.class
+            .refusal(given, &Self::java_type(), context.nested.get())
+    }
+}
+
 impl<M: Members> Shape for Structure<'_, M> {
     /// Whether there was one.
     type Output = bool;
     const EXPECTED: Expected = Expected::Structure;
 
+    fn java_type() -> String {
+        java_class(M::CLASS)
+    }
+
     fn on_null(self, context: &Context) -> bool {
         if self.class == Expected::Document {
             // The body is the word null.
-            context
-                .fatal
-                .borrow_mut()
-                .get_or_insert(self.class.refusal(Given::Text));
+            let refusal = self.refuse(context, Given::Text);
+            context.refuse(refusal);
         }
         false
     }
 
-    fn on_text(self, _context: &Context, _text: &str) -> Result<bool, ApiError> {
-        Err(self.class.refusal(Given::Text))
+    fn on_text(self, context: &Context, _text: &str) -> Result<bool, ApiError> {
+        Err(self.refuse(context, Given::Text))
     }
 
-    fn on_boolean(self, _context: &Context, _value: bool) -> Result<bool, ApiError> {
-        Err(self.class.refusal(Given::True))
+    fn on_boolean(self, context: &Context, _value: bool) -> Result<bool, ApiError> {
+        Err(self.refuse(context, Given::True))
     }
 
-    fn on_number(self, _context: &Context, _value: JsonNumber) -> Result<bool, ApiError> {
-        Err(self.class.refusal(Given::Number))
+    fn on_number(self, context: &Context, _value: JsonNumber) -> Result<bool, ApiError> {
+        Err(self.refuse(context, Given::Number))
     }
 
     fn on_array<'de, A: SeqAccess<'de>>(
@@ -162,7 +161,7 @@ impl<M: Members> Shape for Structure<'_, M> {
         context: &Context,
         _array: A,
     ) -> Result<bool, A::Error> {
-        Err(context.fail(self.class.refusal(Given::Array)))
+        Err(context.fail(self.refuse(context, Given::Array)))
     }
 
     fn on_object<'de, A: MapAccess<'de>>(
@@ -197,6 +196,10 @@ impl<M: Members + Default> Shape for NewStructure<M> {
     type Output = M;
     const EXPECTED: Expected = Expected::Structure;
 
+    fn java_type() -> String {
+        java_class(M::CLASS)
+    }
+
     fn on_null(self, _context: &Context) -> M {
         M::default()
     }
@@ -224,6 +227,10 @@ impl<S: Shape + Clone> Shape for List<S> {
     type Output = Option<Vec<S::Output>>;
     const EXPECTED: Expected = Expected::List;
 
+    fn java_type() -> String {
+        format!("java.util.List<{}>", S::java_type())
+    }
+
     fn on_null(self, _context: &Context) -> Self::Output {
         None
     }
@@ -234,13 +241,17 @@ impl<S: Shape + Clone> Shape for List<S> {
         mut array: A,
     ) -> Result<Self::Output, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = array.next_element_seed(Seed {
-            context,
-            shape: self.0.clone(),
-        })? {
-            members.push(member);
+        loop {
+            context.set_nested(true);
+            let seed = Seed {
+                context,
+                shape: self.0.clone(),
+            };
+            match array.next_element_seed(seed)? {
+                Some(member) => members.push(member),
+                None => return Ok(Some(members)),
+            }
         }
-        Ok(Some(members))
     }
 }
 
@@ -251,6 +262,10 @@ pub(crate) struct MapOf<S>(pub(crate) S);
 impl<S: Shape + Clone> Shape for MapOf<S> {
     type Output = Option<BTreeMap<String, S::Output>>;
     const EXPECTED: Expected = Expected::Map;
+
+    fn java_type() -> String {
+        format!("java.util.Map<java.lang.String, {}>", S::java_type())
+    }
 
     fn on_null(self, _context: &Context) -> Self::Output {
         None
@@ -263,6 +278,7 @@ impl<S: Shape + Clone> Shape for MapOf<S> {
     ) -> Result<Self::Output, A::Error> {
         let mut members = BTreeMap::new();
         while let Some(name) = object.next_key::<String>()? {
+            context.set_nested(true);
             let value = object.next_value_seed(Seed {
                 context,
                 shape: self.0.clone(),

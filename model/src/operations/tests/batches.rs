@@ -40,6 +40,7 @@ fn requests_and_answers_survive_the_wire() {
             keys: vec![item(&[("pk", "a")]), item(&[("pk", "b")])],
             consistent_read: true,
             projection_expression: Some("#a".to_owned()),
+            attributes_to_get: None,
             expression_attribute_names: Some(BTreeMap::from([("#a".to_owned(), "a".to_owned())])),
         },
     )]);
@@ -171,11 +172,14 @@ fn each_write_is_one_write_of_a_legal_item() {
 }
 
 #[test]
-fn tables_are_named_well_and_without_legacy_projections() {
+fn tables_are_named_well_and_projections_have_one_form() {
     assert!(get_error(&format!(r#"{{"a;b":{}}}"#, keys(1))).contains("Map keys must satisfy"));
     assert_eq!(
-        get_error(r#"{"T":{"Keys":[{}],"AttributesToGet":["a"]}}"#),
-        "One or more parameter values were invalid: AttributesToGet is not supported by this version"
+        get_error(
+            r#"{"T":{"Keys":[{}],"AttributesToGet":["a"]},"U":{"Keys":[{}],"ProjectionExpression":"a"}}"#
+        ),
+        "Can not use both expression and non-expression parameters in the same request: \
+         Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}"
     );
     assert_eq!(
         get_error(r##"{"T":{"Keys":[{}],"ExpressionAttributeNames":{"#a":"a"}}}"##),

@@ -23,6 +23,8 @@ fn requests_read_back_what_clients_write() {
         table_name: "T".to_owned(),
         item: item(&[("pk", "a"), ("x", "\"y\"")]),
         condition_expression: Some("attribute_not_exists(#a)".to_owned()),
+        expected: None,
+        conditional_operator: None,
         expression_attribute_names: names(),
         expression_attribute_values: Some(item(&[(":v", "1")])),
         return_values: ReturnValues::AllOld,
@@ -54,6 +56,7 @@ fn requests_read_back_what_clients_write() {
         key: item(&[("pk", "a")]),
         consistent_read: true,
         projection_expression: Some("#a".to_owned()),
+        attributes_to_get: None,
         expression_attribute_names: names(),
         return_consumed_capacity: ReturnConsumedCapacity::Total,
     };
@@ -247,12 +250,8 @@ fn placeholders_need_expressions_and_the_right_shape() {
 }
 
 #[test]
-fn legacy_parameters_are_refused_by_name() {
+fn legacy_parameters_do_not_go_with_expressions() {
     let delete = |parts: &[&str]| text(DeleteItemRequest::parse(&body(parts)).unwrap_err());
-    assert_eq!(
-        delete(&[TABLE, KEY, r#""Expected":{}"#]),
-        "One or more parameter values were invalid: Expected is not supported by this version"
-    );
     assert_eq!(
         delete(&[
             TABLE,
@@ -263,11 +262,23 @@ fn legacy_parameters_are_refused_by_name() {
         "Can not use both expression and non-expression parameters in the same request: \
          Non-expression parameters: {Expected} Expression parameters: {ConditionExpression}"
     );
+    let update = [
+        TABLE,
+        KEY,
+        r#""ConditionExpression":"a = b""#,
+        r#""Expected":{}"#,
+        r#""AttributeUpdates":{}"#,
+    ];
     assert_eq!(
-        text(
-            GetItemRequest::parse(&body(&[TABLE, KEY, r#""AttributesToGet":["a"]"#])).unwrap_err()
-        ),
-        "One or more parameter values were invalid: AttributesToGet is not supported by this version"
+        text(UpdateItemRequest::parse(&body(&update)).unwrap_err()),
+        "1 validation error detected: Can not use both expression and non-expression parameters in \
+         the same request: Non-expression parameters: {AttributeUpdates, Expected} Expression \
+         parameters: {ConditionExpression}"
+    );
+    let duplicate = [TABLE, KEY, r#""AttributesToGet":["a","b","a"]"#];
+    assert_eq!(
+        text(GetItemRequest::parse(&body(&duplicate)).unwrap_err()),
+        "One or more parameter values were invalid: Duplicate value in attribute name: a"
     );
     // Another operation's legacy member is just an unknown member.
     assert!(GetItemRequest::parse(&body(&[TABLE, KEY, r#""Expected":{}"#])).is_ok());
@@ -330,7 +341,7 @@ fn update_item_names_both_absent_expressions() {
     assert_eq!(
         text(UpdateItemRequest::parse(&body(&[TABLE, KEY, values])).unwrap_err()),
         "1 validation error detected: ExpressionAttributeValues can only be specified when using \
-         expressions: UpdateExpression is null and ConditionExpression is null"
+         expressions: UpdateExpression and ConditionExpression are null"
     );
     let names = r##""ExpressionAttributeNames":{"#a":"a"}"##;
     assert_eq!(
