@@ -436,7 +436,7 @@ fn a_wrong_secret_or_a_malformed_signature_does_not_match() {
     let mut parts = request();
     wrong.sign(&mut parts, b"", at(0)).unwrap();
     check(&parts, "InvalidSignatureException", mismatch_text());
-    for signature in ["", "zz", "5fa0", &"f".repeat(63), &"0".repeat(66)] {
+    for signature in ["zz", "5fa0", &"f".repeat(63), &"0".repeat(66)] {
         let value = format!(
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/dynamodb/aws4_request, \
              SignedHeaders=host, Signature={signature}"
