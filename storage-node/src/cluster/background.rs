@@ -52,6 +52,10 @@ impl Cluster {
             cluster.tend_transactions().await;
         });
         let cluster = Arc::clone(self);
+        self.tasks.spawn("sweep transactions", async move {
+            cluster.sweep_transactions().await;
+        });
+        let cluster = Arc::clone(self);
         self.tasks.spawn(
             "spread leaders",
             async move { cluster.spread_leaders().await },

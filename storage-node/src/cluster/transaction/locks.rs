@@ -69,16 +69,17 @@ impl GroupLocks {
         Ok(held.by_item.get(key).copied())
     }
 
-    /// All locks, by item key.
-    pub(super) fn all(
+    /// The locks that `wanted` picks, by item key.
+    pub(super) fn those(
         &self,
         engine: &dyn Engine,
         group: GroupId,
         term: u64,
+        wanted: impl Fn(&Holder) -> bool,
     ) -> Result<Vec<(Bytes, Holder)>, EngineError> {
         let mut held = self.held.lock();
         held.load(engine, group, term)?;
-        let locks = held.by_item.iter();
+        let locks = held.by_item.iter().filter(|(_, holder)| wanted(holder));
         Ok(locks.map(|(key, holder)| (key.clone(), *holder)).collect())
     }
 

@@ -166,7 +166,8 @@ impl Cluster {
             .handle
             .leadership()
             .ok_or_else(|| local.not_leader())?;
-        let held = self.locks_of_attempt(local, leadership, message.attempt)?;
+        let is_its = |holder: &Holder| holder.attempt == message.attempt;
+        let held = self.locks(local, leadership, is_its)?;
         if held.is_empty() {
             // A leader that was deposed without knowing would not know of the locks either.
             return local.confirm(leadership, deadline).await;
@@ -297,31 +298,21 @@ impl Cluster {
         }))
     }
 
-    /// The locks of an attempt, without those of partitions that are closed for ever.
-    fn locks_of_attempt(
+    /// The locks of a led group that `wanted` picks, without those of partitions that are closed for
+    /// ever.
+    pub(super) fn locks(
         &self,
         local: &LocalGroup,
         leadership: Leadership,
-        attempt: Attempt,
-    ) -> Result<Vec<(Bytes, Holder)>, Refusal> {
-        let mut held = self.all_locks(local, leadership)?;
-        held.retain(|(_, holder)| holder.attempt == attempt);
-        Ok(held)
-    }
-
-    /// All locks of a led group, without those of partitions that are closed for ever.
-    pub(super) fn all_locks(
-        &self,
-        local: &LocalGroup,
-        leadership: Leadership,
+        wanted: impl Fn(&Holder) -> bool,
     ) -> Result<Vec<(Bytes, Holder)>, Refusal> {
         let group = local.handle.id();
-        let all = local
+        let picked = local
             .locks
-            .all(&*self.engine, group, leadership.term)
+            .those(&*self.engine, group, leadership.term, wanted)
             .map_err(|problem| refuse_storage(&problem))?;
-        let mut living = Vec::with_capacity(all.len());
-        for (key, holder) in all {
+        let mut living = Vec::with_capacity(picked.len());
+        for (key, holder) in picked {
             let known = local
                 .guard
                 .known(&*self.engine, group, leadership.term, holder.partition_id)

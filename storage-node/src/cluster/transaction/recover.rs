@@ -36,38 +36,57 @@ const FINISHED_AT_ONCE: usize = 32;
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Records removed by one command.
 const SWEPT_AT_ONCE: usize = 500;
+/// Commands of one group in a row; together 10,000 transactions a second, more than a group decides.
+const SWEEPS_MAX: usize = 200;
 
 impl Cluster {
-    /// Looks after the transactions of the groups that this node leads.
+    /// Looks after the locks of the groups that this node leads.
     pub(in super::super) async fn tend_transactions(&self) {
         let token = self.tasks.token();
-        let mut swept = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = token.cancelled() => return,
                 () = sleep(LOOK_EVERY) => {}
             }
-            let groups = self.groups.values().filter_map(|local| {
-                let leadership = local.handle.leadership()?;
-                Some((local, leadership))
-            });
-            let groups: Vec<_> = groups.collect();
-            let tended = groups
-                .iter()
-                .map(|(local, leadership)| self.finish_old(local, *leadership));
+            let tended = self
+                .led_groups()
+                .map(|(local, leadership)| self.finish_old(local, leadership));
             for result in join_all(tended).await {
                 if let Err(refusal) = result {
                     tracing::debug!(?refusal, "old locks are looked at again");
                 }
             }
-            if swept.elapsed() < SWEEP_EVERY {
-                continue;
+        }
+    }
+
+    fn led_groups(&self) -> impl Iterator<Item = (&LocalGroup, Leadership)> {
+        self.groups.values().filter_map(|local| {
+            let leadership = local.handle.leadership()?;
+            Some((local, leadership))
+        })
+    }
+
+    /// Removes the records of the groups that this node leads when their time is over. Apart from
+    /// the locks, which must not wait for it.
+    pub(in super::super) async fn sweep_transactions(&self) {
+        let token = self.tasks.token();
+        loop {
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                () = sleep(SWEEP_EVERY) => {}
             }
-            swept = Instant::now();
-            for (local, leadership) in groups {
-                if let Err(refusal) = Box::pin(self.sweep(local, leadership)).await {
-                    tracing::debug!(?refusal, "records of transactions are swept later");
+            for (local, leadership) in self.led_groups() {
+                for _ in 0..SWEEPS_MAX {
+                    match Box::pin(self.sweep(local, leadership)).await {
+                        Ok(more) if more && !token.is_cancelled() => {}
+                        Ok(_) => break,
+                        Err(refusal) => {
+                            tracing::debug!(?refusal, "records of transactions are swept later");
+                            break;
+                        }
+                    }
                 }
             }
         }
@@ -75,9 +94,9 @@ impl Cluster {
 
     /// Finishes the transactions whose locks in a led group are old.
     async fn finish_old(&self, local: &LocalGroup, leadership: Leadership) -> Result<(), Refusal> {
-        let locks = self.all_locks(local, leadership)?;
-        let holders = locks.into_iter().map(|(_, holder)| holder);
-        let old = old_attempts(holders, self.now_millis());
+        let now_millis = self.now_millis();
+        let locks = self.locks(local, leadership, |holder| is_old(holder, now_millis))?;
+        let old = old_attempts(locks.into_iter().map(|(_, holder)| holder));
         let group = local.handle.id().0;
         let finished = old
             .into_iter()
@@ -121,8 +140,8 @@ impl Cluster {
         Box::pin(self.finish_as_leader(message, deadline)).await
     }
 
-    /// Removes the records of a led group whose time is over.
-    async fn sweep(&self, local: &LocalGroup, leadership: Leadership) -> Result<(), Refusal> {
+    /// Removes records of a led group whose time is over; says whether there may be more.
+    async fn sweep(&self, local: &LocalGroup, leadership: Leadership) -> Result<bool, Refusal> {
         let group = local.handle.id();
         let due = due_records(
             &*self.engine.snapshot(),
@@ -132,8 +151,9 @@ impl Cluster {
         )
         .map_err(|problem| refuse_storage(&problem))?;
         if due.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let is_full = due.len() == SWEPT_AT_ONCE;
         let mut expired = Vec::with_capacity(due.len());
         for due in due {
             let record = self
@@ -155,7 +175,7 @@ impl Cluster {
             changes.writes.push(due_removal(group, *due));
         }
         if changes.writes.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let command = LogCommand {
             request_id: RequestId(self.request_id()),
@@ -166,7 +186,7 @@ impl Cluster {
             .handle
             .propose(command, Instant::now() + ASK_WITHIN)
             .await?;
-        Ok(())
+        Ok(is_full)
     }
 
     /// The oldest lock of each participant; those that do not answer are missing.
@@ -203,21 +223,22 @@ impl Cluster {
             .handle
             .leadership()
             .ok_or_else(|| local.not_leader())?;
-        let locks = self.all_locks(local, leadership)?;
+        let locks = self.locks(local, leadership, |_| true)?;
         local.confirm(leadership, deadline).await?;
         Ok(locks.into_iter().map(|(_, holder)| holder.hlc).min())
     }
 }
 
-/// The attempts with old locks, each with its coordinator; the oldest first, not too many.
-fn old_attempts(holders: impl Iterator<Item = Holder>, now_millis: u64) -> Vec<(Attempt, u32)> {
+fn is_old(holder: &Holder, now_millis: u64) -> bool {
     let old_for = u64::try_from(LOCK_OLD.as_millis()).unwrap_or(u64::MAX);
-    let mut old: BTreeMap<(u64, Attempt), u32> = BTreeMap::new();
-    for holder in holders {
-        if Hlc(holder.hlc).millis().saturating_add(old_for) <= now_millis {
-            old.insert((holder.hlc, holder.attempt), holder.coordinator);
-        }
-    }
+    Hlc(holder.hlc).millis().saturating_add(old_for) <= now_millis
+}
+
+/// The attempts with these locks, each with its coordinator; the oldest first, not too many.
+fn old_attempts(holders: impl Iterator<Item = Holder>) -> Vec<(Attempt, u32)> {
+    let old: BTreeMap<(u64, Attempt), u32> = holders
+        .map(|holder| ((holder.hlc, holder.attempt), holder.coordinator))
+        .collect();
     old.into_iter()
         .map(|((_, attempt), coordinator)| (attempt, coordinator))
         .take(FINISHED_AT_ONCE)
@@ -262,7 +283,8 @@ mod tests {
             holder(2, 1_000),
             holder(3, 8_500),
         ];
-        let old = old_attempts(holders.into_iter(), 9_000);
+        let old = holders.into_iter().filter(|holder| is_old(holder, 9_000));
+        let old = old_attempts(old);
         assert_eq!(old, [(attempt(2), 2), (attempt(1), 2)]);
     }
 
