@@ -180,6 +180,8 @@ struct SpecificationWire {
 }
 
 impl Members for SpecificationWire {
+    const CLASS: &'static str = "PointInTimeRecoverySpecification";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

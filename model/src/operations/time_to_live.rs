@@ -205,6 +205,8 @@ struct SpecificationWire {
 }
 
 impl Members for SpecificationWire {
+    const CLASS: &'static str = "TimeToLiveSpecification";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

@@ -162,6 +162,8 @@ impl GetWire {
 }
 
 impl Members for GetWire {
+    const CLASS: &'static str = "TransactGetItem";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

@@ -431,6 +431,8 @@ fn assemble(wire: DataWire, action: TransactWriteAction) -> TransactWriteItem {
 }
 
 impl Members for ActionsWire {
+    const CLASS: &'static str = "TransactWriteItem";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

@@ -18,6 +18,8 @@ pub(crate) struct ThroughputWire {
 }
 
 impl Members for ThroughputWire {
+    const CLASS: &'static str = "ProvisionedThroughput";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -86,6 +88,8 @@ pub(crate) struct OnDemandWire {
 }
 
 impl Members for OnDemandWire {
+    const CLASS: &'static str = "OnDemandThroughput";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -131,6 +135,8 @@ pub(crate) struct WarmWire {
 }
 
 impl Members for WarmWire {
+    const CLASS: &'static str = "WarmThroughput";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

@@ -23,6 +23,8 @@ pub(crate) struct IndexWire {
 }
 
 impl Members for IndexWire {
+    const CLASS: &'static str = "GlobalSecondaryIndex";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -48,6 +50,8 @@ struct ProjectionWire {
 }
 
 impl Members for ProjectionWire {
+    const CLASS: &'static str = "Projection";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -178,6 +182,8 @@ pub(crate) struct IndexUpdateWire {
 }
 
 impl Members for IndexUpdateWire {
+    const CLASS: &'static str = "GlobalSecondaryIndexUpdate";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

@@ -16,6 +16,8 @@ pub(crate) struct AttributeDefinitionWire {
 }
 
 impl Members for AttributeDefinitionWire {
+    const CLASS: &'static str = "AttributeDefinition";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -70,6 +72,8 @@ pub(crate) struct KeySchemaElementWire {
 }
 
 impl Members for KeySchemaElementWire {
+    const CLASS: &'static str = "KeySchemaElement";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,

@@ -15,6 +15,8 @@ pub(crate) struct StreamWire {
 }
 
 impl Members for StreamWire {
+    const CLASS: &'static str = "StreamSpecification";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -54,6 +56,8 @@ pub(crate) struct SseWire {
 }
 
 impl Members for SseWire {
+    const CLASS: &'static str = "SSESpecification";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
@@ -94,6 +98,8 @@ pub(crate) struct TagWire {
 }
 
 impl Members for TagWire {
+    const CLASS: &'static str = "Tag";
+
     fn member<'de, A: MapAccess<'de>>(
         &mut self,
         name: &str,
