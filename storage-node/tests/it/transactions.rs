@@ -61,7 +61,7 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
 async fn a_token_is_known_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Process::dev(dir.path());
-    let client = Client::unsigned();
+    let client = Client::signed();
     node.wait_ready(&client).await;
     client.create_table(node.api, "orders").await;
     let keys = names("a", 4);
