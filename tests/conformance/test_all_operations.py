@@ -4,11 +4,11 @@ import pathlib
 
 import botocore.session
 import pytest
-from conftest import REGION
-from botocore.awsrequest import AWSRequest
 from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
+from conftest import REGION
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs/compatibility.md"
 MODELS = [botocore.session.get_session().get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
