@@ -7,10 +7,13 @@ use crate::expression::{
     UpdateExpression, fuzzing,
 };
 use crate::json;
+use crate::key::{KeyAttribute, KeySchema, ScalarType};
 use crate::operations::{
     BatchGetItemRequest, BatchWriteItemRequest, DeleteItemRequest, Expressions, GetItemRequest,
     PutItemRequest, QueryRequest, ScanRequest, UpdateItemRequest,
 };
+use crate::partiql::{Statement, print};
+use crate::value::AttributeValue;
 
 /// Item JSON: what is accepted is written and read back to the same item, and the request parsers
 /// around it survive anything.
@@ -98,4 +101,50 @@ fn check_rewritten(expressions: &Expressions) {
 /// Expressions: any text, taken as each kind of expression, is refused or can be applied to items.
 pub fn expressions(data: &[u8]) {
     fuzzing::parse_and_apply(&String::from_utf8_lossy(data), &fuzzing::item());
+}
+
+/// PartiQL: any text is refused, or is a statement that survives being written and can be planned.
+pub fn partiql(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let parameters = [
+        AttributeValue::string("a"),
+        AttributeValue::L(vec![AttributeValue::Null]),
+        AttributeValue::B(bytes::Bytes::from_static(b"b")),
+    ];
+    let Ok(statement) = Statement::parse(&text, &parameters) else {
+        return;
+    };
+    let (text, parameters) = print(&statement);
+    assert_eq!(
+        Statement::parse(&text, &parameters).as_ref(),
+        Ok(&statement),
+        "a statement does not survive its own text"
+    );
+    use_statement(&statement);
+}
+
+/// Checks a statement and plans it for tables with and without a sort key.
+pub(crate) fn use_statement(statement: &Statement) {
+    let key = |name: &str| KeyAttribute {
+        name: name.to_owned(),
+        scalar_type: ScalarType::S,
+    };
+    drop(statement.check());
+    for sort_key in [None, Some(key("a"))] {
+        let schema = KeySchema {
+            partition_key: key("pk"),
+            sort_key,
+        };
+        statement.target(&schema);
+        match statement {
+            Statement::Select(select) | Statement::Exists(select) => {
+                drop(select.plan(&schema));
+                drop(select.plan_check(&schema));
+                drop(select.single_key(&schema));
+            }
+            Statement::Insert(insert) => drop(insert.plan(&schema)),
+            Statement::Update(update) => drop(update.plan(&schema)),
+            Statement::Delete(delete) => drop(delete.plan(&schema)),
+        }
+    }
 }

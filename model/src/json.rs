@@ -24,6 +24,23 @@ pub fn parse_item(text: &[u8]) -> Result<Item, ApiError> {
     }
 }
 
+/// Reads a list of items written as the API writes it: `[{"pk":{"S":"a"},…},…]`.
+///
+/// # Errors
+/// As [`parse_item`].
+pub fn parse_items(text: &[u8]) -> Result<Vec<Item>, ApiError> {
+    let context = read::Context::default();
+    let items = read::read_value(text, &context, read::List(AttributeMap::ITEM))?;
+    match context.take_noted() {
+        Some(error) => Err(error),
+        None => Ok(items
+            .unwrap_or_default()
+            .into_iter()
+            .map(Option::unwrap_or_default)
+            .collect()),
+    }
+}
+
 /// An item as the API writes it.
 pub fn item_to_json(item: &Item) -> Vec<u8> {
     let mut out = Vec::with_capacity(write::item_json_bytes(item));

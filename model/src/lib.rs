@@ -14,6 +14,7 @@ pub mod limits;
 pub mod memcomparable;
 pub mod number;
 pub mod operations;
+pub mod partiql;
 pub mod table;
 pub mod value;
 

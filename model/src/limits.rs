@@ -81,5 +81,13 @@ pub const RESOURCE_POLICY_BYTES_MAX: usize = 20 * 1024;
 pub const TRANSACTION_ACTIONS_MAX: usize = 100;
 /// Most bytes that the actions of one transaction may hold, or its reads may return.
 pub const TRANSACTION_SIZE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest PartiQL statement, in characters.
+pub const STATEMENT_LENGTH_MAX: usize = 8_192;
+/// Most statements of one BatchExecuteStatement.
+pub const BATCH_STATEMENTS_MAX: usize = 25;
+/// Most statements of one ExecuteTransaction.
+pub const TRANSACTION_STATEMENTS_MAX: usize = 100;
+/// Longest `NextToken`.
+pub const NEXT_TOKEN_LENGTH_MAX: usize = 32_768;
 /// Longest `ClientRequestToken`.
 pub const CLIENT_REQUEST_TOKEN_LENGTH_MAX: usize = 36;

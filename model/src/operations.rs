@@ -7,6 +7,7 @@
 //! whoever handles the request calls them in this order: expressions parsed, `check_…`, unused
 //! placeholders, `check_size`, then the table. Expressions stay text here.
 
+mod batch_execute_statement;
 mod batch_get_item;
 mod batch_write_item;
 mod constraints;
@@ -19,6 +20,8 @@ mod delete_item;
 mod delete_table;
 mod describe_limits;
 mod describe_table;
+mod execute_statement;
+mod execute_transaction;
 mod expressions;
 mod get_item;
 mod index_rules;
@@ -32,6 +35,7 @@ mod query;
 mod resource_arn;
 mod resource_policy;
 mod scan;
+mod statements;
 mod stream_label;
 mod streams;
 mod tag_rules;
@@ -43,6 +47,9 @@ mod update_item;
 mod update_table;
 mod write_response;
 
+pub use batch_execute_statement::{
+    BatchExecuteStatementRequest, BatchStatementRequest, batch_statement_error_code,
+};
 pub use batch_get_item::{BatchGetItemRequest, BatchGetItemResponse, KeysAndAttributes};
 pub use batch_write_item::{BatchWriteItemRequest, BatchWriteItemResponse, WriteRequest};
 pub use continuous_backups::{
@@ -59,6 +66,8 @@ pub use delete_item::{DeleteItemRequest, DeleteItemResponse};
 pub use delete_table::{DeleteTableRequest, DeleteTableResponse};
 pub use describe_limits::{DescribeEndpointsResponse, DescribeLimitsResponse, parse_no_members};
 pub use describe_table::{DescribeTableRequest, DescribeTableResponse};
+pub use execute_statement::ExecuteStatementRequest;
+pub use execute_transaction::{ExecuteTransactionRequest, ParameterizedStatement};
 pub use get_item::{GetItemRequest, GetItemResponse};
 pub use legacy::{
     AttributeUpdates, AttributeValueUpdate, Condition, Conditions, Expected,

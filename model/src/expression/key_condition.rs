@@ -48,7 +48,7 @@ pub struct KeyCondition {
 }
 
 /// A condition on one key attribute, with the attribute on the left.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SortCondition {
     /// `=`
     Eq(AttributeValue),

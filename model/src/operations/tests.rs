@@ -10,6 +10,7 @@ mod indexes;
 mod items;
 mod reads;
 mod settings;
+mod statements;
 mod transactions;
 
 fn text(error: ApiError) -> String {
