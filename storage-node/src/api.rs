@@ -7,11 +7,13 @@ pub mod admin;
 pub mod service;
 
 mod metrics;
+mod partiql;
 mod request;
 mod resource;
 mod respond;
 mod write;
 
+mod batch_execute_statement;
 mod batch_get_item;
 mod batch_write_item;
 mod continuous_backups;
@@ -23,6 +25,7 @@ mod describe_limits;
 mod describe_stream;
 mod describe_table;
 mod describe_time_to_live;
+mod execute_statement;
 mod get_item;
 mod get_records;
 mod get_shard_iterator;

@@ -184,6 +184,8 @@ impl Operation {
                 | Operation::DescribeStream
                 | Operation::GetShardIterator
                 | Operation::GetRecords
+                | Operation::ExecuteStatement
+                | Operation::BatchExecuteStatement
         )
     }
 
@@ -205,6 +207,8 @@ impl Operation {
                 | Operation::UpdateItem
                 | Operation::DeleteItem
                 | Operation::BatchWriteItem
+                | Operation::ExecuteStatement
+                | Operation::BatchExecuteStatement
         )
     }
 
@@ -235,7 +239,7 @@ mod tests {
                 .iter()
                 .filter(|operation| operation.is_built())
                 .count(),
-            32
+            34
         );
     }
 
