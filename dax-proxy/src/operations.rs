@@ -6,6 +6,7 @@ mod get_item;
 pub(crate) mod policy;
 mod projection;
 mod query;
+mod statements;
 mod update_item;
 mod updated_new;
 mod write;
@@ -67,6 +68,7 @@ impl Proxy {
             Handling::PutItem | Handling::DeleteItem => self.write_item(&call, handling).await,
             Handling::UpdateItem => self.update_item(&call).await,
             Handling::BatchWriteItem => self.batch_write_item(&call).await,
+            Handling::Statements => self.statements(&call).await,
             Handling::Pass => self.pass_authorized(&call).await,
             Handling::PassAndDrop => self.pass_and_drop(&call).await,
             Handling::Refuse => Err(policy::refusal(call.operation).into()),

@@ -25,6 +25,8 @@ pub(crate) enum Handling {
     UpdateItem,
     /// Written through, item by item.
     BatchWriteItem,
+    /// PartiQL: passed, and what is held of the tables that it writes is dropped.
+    Statements,
     /// Changes no item: passed.
     Pass,
     /// May change or replace a table: passed, and what is held of it is dropped.
@@ -75,9 +77,9 @@ const DYNAMODB: &[(&str, Handling)] = &[
     // Strongly consistent: nothing is served from the cache and nothing stored.
     ("TransactGetItems", H::Pass),
     // Writes that are not cut into keys here.
-    ("BatchExecuteStatement", H::Refuse),
-    ("ExecuteStatement", H::Refuse),
-    ("ExecuteTransaction", H::Refuse),
+    ("BatchExecuteStatement", H::Statements),
+    ("ExecuteStatement", H::Statements),
+    ("ExecuteTransaction", H::Statements),
     ("StartBulkPutItems", H::Refuse),
     ("TransactWriteItems", H::Refuse),
     // Tables come, go or change.
@@ -138,17 +140,10 @@ mod tests {
 
     #[test]
     fn what_may_write_items_unseen_is_refused_and_unknown_names_are_unknown() {
-        for name in [
-            "ExecuteStatement",
-            "BatchExecuteStatement",
-            "ExecuteTransaction",
-            "TransactWriteItems",
-        ] {
-            assert_eq!(
-                handling(false, name).map(|(_, handling)| handling),
-                Some(Handling::Refuse)
-            );
-        }
+        assert_eq!(
+            handling(false, "TransactWriteItems").map(|(_, handling)| handling),
+            Some(Handling::Refuse)
+        );
         assert_eq!(handling(false, "PutItems"), None);
         assert_eq!(handling(false, "GetRecords"), None);
         assert_eq!(

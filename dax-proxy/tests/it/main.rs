@@ -21,5 +21,6 @@ mod policy;
 mod process;
 mod queries;
 mod races;
+mod statements;
 mod tables;
 mod updates;
