@@ -32,7 +32,7 @@ pub use self::print::print;
 pub use self::select::{KeyRead, SelectPlan};
 pub use self::texts::ExpressionTexts;
 pub use self::token::{NextToken, statement_digest};
-pub use self::write::{ItemWritePlan, WriteKind};
+pub use self::write::{ItemWritePlan, WriteKind, key_mismatch};
 
 impl Statement {
     /// Reads a statement; the parameters stand for its `?` in their order.

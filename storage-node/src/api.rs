@@ -26,6 +26,7 @@ mod describe_stream;
 mod describe_table;
 mod describe_time_to_live;
 mod execute_statement;
+mod execute_transaction;
 mod get_item;
 mod get_records;
 mod get_shard_iterator;

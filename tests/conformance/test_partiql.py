@@ -1,4 +1,4 @@
-"""PartiQL: ExecuteStatement and BatchExecuteStatement (P06)."""
+"""PartiQL: ExecuteStatement, BatchExecuteStatement and ExecuteTransaction (P06)."""
 
 import pytest
 
@@ -585,3 +585,145 @@ def test_bad_batches(batch, client, invalid, hash_table, pk):
     many = [{"Statement": f"DELETE FROM t WHERE pk = '{number}'"} for number in range(26)]
     with pytest.raises(client.exceptions.ClientError, match="Member must have length less than or equal to 25"):
         call(Statements=many)
+
+
+# ExecuteTransaction
+
+
+@pytest.fixture
+def transact(client):
+    def call(*statements, **settings):
+        wire = [{"Statement": text, **({"Parameters": list(rest)} if rest else {})} for text, *rest in statements]
+        return client.execute_transaction(TransactStatements=wire, **settings)
+
+    return call
+
+
+@pytest.fixture
+def cancelled(transact, refused):
+    """The codes and messages of the reasons for which a transaction is cancelled."""
+
+    def call(*statements, **settings):
+        answer = refused(transact, *statements, **settings)
+        assert (answer.code, answer.status) == ("TransactionCanceledException", 400)
+        return [(reason["Code"], reason.get("Message")) for reason in answer.response["CancellationReasons"]]
+
+    return call
+
+
+def other(pk, number=1):
+    return {"S": f"{pk['S']}-{number}"}
+
+
+def test_transaction_of_writes(transact, client, hash_table, pk, get):
+    client.put_item(TableName=hash_table, Item={"pk": pk, "v": {"N": "1"}})
+    client.put_item(TableName=hash_table, Item={"pk": other(pk), "v": {"N": "1"}})
+    client.put_item(TableName=hash_table, Item={"pk": other(pk, 3)})
+    answer = transact(
+        (f'UPDATE "{hash_table}" SET v = v + 1 WHERE pk = ? AND v = 1', pk),
+        (f'DELETE FROM "{hash_table}" WHERE pk = ?', other(pk)),
+        (f"INSERT INTO \"{hash_table}\" VALUE {{'pk': ?, 'v': 5}}", other(pk, 2)),
+        (f'EXISTS(SELECT * FROM "{hash_table}" WHERE pk = ? AND v IS MISSING)', other(pk, 3)),
+        ReturnConsumedCapacity="TOTAL",
+    )
+    assert answer["Responses"] == [{}] * 4
+    [capacity] = answer["ConsumedCapacity"]
+    assert (capacity["TableName"], capacity["WriteCapacityUnits"]) == (hash_table, 8.0)
+    assert get(pk)["v"] == {"N": "2"}
+    assert get(other(pk)) is None
+    assert get(other(pk, 2))["v"] == {"N": "5"}
+
+
+def test_a_cancelled_transaction_changes_nothing(cancelled, client, hash_table, pk, get):
+    client.put_item(TableName=hash_table, Item={"pk": pk, "v": {"N": "1"}})
+    insert = f"INSERT INTO \"{hash_table}\" VALUE {{'pk': ?}}"
+    failed = ("ConditionalCheckFailed", "The conditional request failed")
+    assert cancelled(
+        (insert, other(pk)),
+        (insert, pk),
+        (f'UPDATE "{hash_table}" SET v = 2 WHERE pk = ?', other(pk, 2)),
+        (f'EXISTS(SELECT * FROM "{hash_table}" WHERE pk = ? AND v = 5)', other(pk, 3)),
+    ) == [("None", None), ("DuplicateItem", "Duplicate primary key exists in table"), failed, failed]
+    assert get(other(pk)) is None
+    assert get(pk)["v"] == {"N": "1"}
+
+
+def test_what_does_not_fit_the_table_cancels(cancelled, hash_table, pk):
+    delete = (f'DELETE FROM "{hash_table}" WHERE pk = ?', pk)
+    mismatch = ("ValidationError", "The provided key element does not match the schema")
+    for text, reason in (
+        (f'DELETE FROM "{hash_table}" WHERE pk = 5', mismatch),
+        (f'UPDATE "{hash_table}" SET v = 1 WHERE v = 1', mismatch),
+        (
+            f"INSERT INTO \"{hash_table}\" VALUE {{'v': 1}}",
+            ("ValidationError", "One or more parameter values were invalid: Missing the key pk in the item"),
+        ),
+        ("DELETE FROM nothing_here WHERE pk = 'a'", ("ResourceNotFound", "Requested resource not found")),
+    ):
+        assert cancelled(delete, (text,)) == [("None", None), reason]
+
+
+def test_transaction_of_reads(transact, client, hash_table, pk):
+    item = {"pk": pk, "v": {"N": "1"}, "m": {"M": {"x": {"S": "y"}}}}
+    client.put_item(TableName=hash_table, Item=item)
+    answer = transact(
+        (f'SELECT * FROM "{hash_table}" WHERE pk = ?', pk),
+        (f'SELECT v, m.x FROM "{hash_table}" WHERE pk = ?', other(pk)),
+        ReturnConsumedCapacity="TOTAL",
+    )
+    assert answer["Responses"] == [{"Item": item}, {}]
+    assert answer["ConsumedCapacity"][0]["ReadCapacityUnits"] == 4.0
+    answer = transact((f'SELECT v, m.x FROM "{hash_table}" WHERE pk = ?', pk))
+    assert answer["Responses"] == [{"Item": {"v": {"N": "1"}, "x": {"S": "y"}}}]
+
+
+def test_a_token_makes_a_transaction_run_once(transact, refused, client, hash_table, pk, get):
+    client.put_item(TableName=hash_table, Item={"pk": pk, "v": {"N": "1"}})
+    update = f'UPDATE "{hash_table}" SET v = v + ? WHERE pk = ?'
+    for _ in range(2):
+        transact((update, {"N": "1"}, pk), ClientRequestToken=pk["S"])
+    assert get(pk)["v"] == {"N": "2"}
+    answer = refused(transact, (update, {"N": "2"}, pk), ClientRequestToken=pk["S"])
+    assert answer.code == "IdempotentParameterMismatchException"
+
+
+def test_bad_transactions(transact, refused, hash_table, sorted_table, pk):
+    table = f'"{hash_table}"'
+    read = (f"SELECT * FROM {table} WHERE pk = ?", pk)
+    write = (f"DELETE FROM {table} WHERE pk = ?", pk)
+    begin = "Validation failed in TransactStatements[1]: "
+    for statements, message in (
+        (
+            [read, write],
+            "ExecuteTransaction API does not support both read and write operations in the same request.",
+        ),
+        ([write, write], "Transaction request cannot include multiple operations on one item"),
+        ([read, read], "Transaction request cannot include multiple operations on one item"),
+        (
+            [write, (f"UPDATE {table} SET v = 1 WHERE pk = 'a' RETURNING ALL OLD *",)],
+            begin + "RETURNING clause is not supported in ExecuteTransaction.",
+        ),
+        (
+            [read, (f"SELECT * FROM {table}.\"i\" WHERE pk = 'a'",)],
+            begin + "Reads on indices are not supported within transactions.",
+        ),
+        (
+            [read, (f"SELECT * FROM \"{sorted_table}\" WHERE pk = 'a'",)],
+            begin + "Select statements within ExecuteTransaction must specify the primary key in the where clause.",
+        ),
+        (
+            [write, (f"EXISTS(SELECT * FROM {table} WHERE pk = 'a')",)],
+            begin + "EXISTS() must contain a single item read with additional condition",
+        ),
+        (
+            [write, ("SLECT",)],
+            begin + "Statement wasn't well formed, can't be processed: Expected data manipulation",
+        ),
+        (
+            [],
+            "1 validation error detected: Value '[]' at 'transactStatements' failed to satisfy constraint: Member "
+            "must have length greater than or equal to 1",
+        ),
+    ):
+        answer = refused(transact, *statements)
+        assert (answer.code, answer.message) == ("ValidationException", message)

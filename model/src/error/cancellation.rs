@@ -72,6 +72,8 @@ codes! {
     AccessDenied = "AccessDenied",
     /// A PartiQL INSERT of an existing key.
     DuplicateItem = "DuplicateItem",
+    /// A PartiQL statement about a missing table.
+    ResourceNotFound = "ResourceNotFound",
 }
 
 /// The text of a conflict, with a transaction and with a single write alike.
@@ -104,6 +106,7 @@ impl CancellationReason {
             }
             ErrorCode::AccessDeniedException => CancellationCode::AccessDenied,
             ErrorCode::DuplicateItemException => CancellationCode::DuplicateItem,
+            ErrorCode::ResourceNotFoundException => CancellationCode::ResourceNotFound,
             _ => CancellationCode::ValidationError,
         };
         CancellationReason {
@@ -233,6 +236,7 @@ mod tests {
             CancellationCode::ValidationError,
             CancellationCode::AccessDenied,
             CancellationCode::DuplicateItem,
+            CancellationCode::ResourceNotFound,
         ] {
             assert_eq!(CancellationCode::from_name(code.as_str()), Some(code));
         }

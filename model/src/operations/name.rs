@@ -186,6 +186,7 @@ impl Operation {
                 | Operation::GetRecords
                 | Operation::ExecuteStatement
                 | Operation::BatchExecuteStatement
+                | Operation::ExecuteTransaction
         )
     }
 
@@ -209,6 +210,7 @@ impl Operation {
                 | Operation::BatchWriteItem
                 | Operation::ExecuteStatement
                 | Operation::BatchExecuteStatement
+                | Operation::ExecuteTransaction
         )
     }
 
@@ -239,7 +241,7 @@ mod tests {
                 .iter()
                 .filter(|operation| operation.is_built())
                 .count(),
-            34
+            35
         );
     }
 

@@ -212,6 +212,11 @@ impl Select {
     }
 }
 
+/// The error of a transaction for a write that does not name one item of its table.
+pub fn key_mismatch() -> ApiError {
+    ApiError::validation("The provided key element does not match the schema")
+}
+
 /// The primary key that the condition pins down, whatever else it says.
 pub(super) fn target_key(condition: Option<&Condition>, schema: &KeySchema) -> Option<PrimaryKey> {
     let target = Target::of(condition, schema).ok()?;

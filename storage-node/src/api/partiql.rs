@@ -60,7 +60,7 @@ pub(super) async fn run_write(
 ) -> Result<WriteOutcome, ApiError> {
     let plan = plan_write(statement, table)?;
     let inserts = matches!(plan.kind, WriteKind::Put);
-    let write = item_write(table, plan, on_failure)?;
+    let write = item_write(table, plan, on_failure);
     let outcome = call.cluster.write(&write, call.deadline).await;
     match outcome {
         Err(error) if inserts && error.code == ErrorCode::ConditionalCheckFailedException => {
@@ -78,21 +78,21 @@ pub(super) fn duplicate_item() -> ApiError {
     )
 }
 
-fn item_write(
+/// The plan as the cluster takes it; a check of a transaction is a deletion that is not made.
+pub(super) fn item_write(
     table: &Arc<Table>,
     plan: ItemWritePlan,
     on_failure: ReturnValuesOnConditionCheckFailure,
-) -> Result<ItemWrite, ApiError> {
+) -> ItemWrite {
     let action = match plan.kind {
         WriteKind::Put => WriteAction::Put(plan.item),
         WriteKind::Update(expression) => WriteAction::Update {
             key: plan.item,
             expression: Some(expression),
         },
-        WriteKind::Delete => WriteAction::Delete,
-        WriteKind::Check => return Err(ApiError::validation(EXISTS_ALONE)),
+        WriteKind::Delete | WriteKind::Check => WriteAction::Delete,
     };
-    Ok(ItemWrite {
+    ItemWrite {
         table: Arc::clone(table),
         key: plan.key,
         operation: WriteOperation {
@@ -107,7 +107,7 @@ fn item_write(
             names: plan.texts.names,
             values: plan.texts.values,
         },
-    })
+    }
 }
 
 /// The attributes that a write answers, if the statement asked for any and there are any.

@@ -224,6 +224,7 @@ async fn dispatch(operation: Operation, call: Call<'_>) -> Result<Bytes, ApiErro
         Operation::TransactWriteItems => super::transact_write_items::run(call).await,
         Operation::ExecuteStatement => super::execute_statement::run(call).await,
         Operation::BatchExecuteStatement => super::batch_execute_statement::run(call).await,
+        Operation::ExecuteTransaction => super::execute_transaction::run(call).await,
         Operation::CreateTable => super::create_table::run(call).await,
         Operation::UpdateTable => super::update_table::run(call).await,
         Operation::DeleteTable => super::delete_table::run(call).await,
