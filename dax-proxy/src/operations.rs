@@ -7,6 +7,7 @@ pub(crate) mod policy;
 mod projection;
 mod query;
 mod statements;
+mod transactions;
 mod update_item;
 mod updated_new;
 mod write;
@@ -69,6 +70,8 @@ impl Proxy {
             Handling::UpdateItem => self.update_item(&call).await,
             Handling::BatchWriteItem => self.batch_write_item(&call).await,
             Handling::Statements => self.statements(&call).await,
+            Handling::TransactGetItems => self.transact_get_items(&call).await,
+            Handling::TransactWriteItems => self.transact_write_items(&call).await,
             Handling::Pass => self.pass_authorized(&call).await,
             Handling::PassAndDrop => self.pass_and_drop(&call).await,
             Handling::Refuse => Err(policy::refusal(call.operation).into()),

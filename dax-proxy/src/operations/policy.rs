@@ -27,6 +27,10 @@ pub(crate) enum Handling {
     BatchWriteItem,
     /// PartiQL: passed, and what is held of the tables that it writes is dropped.
     Statements,
+    /// Passed, since it reads strongly.
+    TransactGetItems,
+    /// Passed, and what is held of its items is dropped.
+    TransactWriteItems,
     /// Changes no item: passed.
     Pass,
     /// May change or replace a table: passed, and what is held of it is dropped.
@@ -75,13 +79,13 @@ const DYNAMODB: &[(&str, Handling)] = &[
     ("UpdateItem", H::UpdateItem),
     ("BatchWriteItem", H::BatchWriteItem),
     // Strongly consistent: nothing is served from the cache and nothing stored.
-    ("TransactGetItems", H::Pass),
+    ("TransactGetItems", H::TransactGetItems),
+    ("TransactWriteItems", H::TransactWriteItems),
     // Writes that are not cut into keys here.
     ("BatchExecuteStatement", H::Statements),
     ("ExecuteStatement", H::Statements),
     ("ExecuteTransaction", H::Statements),
     ("StartBulkPutItems", H::Refuse),
-    ("TransactWriteItems", H::Refuse),
     // Tables come, go or change.
     ("CreateGlobalTable", H::PassAndDrop),
     ("CreateTable", H::PassAndDrop),
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn what_may_write_items_unseen_is_refused_and_unknown_names_are_unknown() {
         assert_eq!(
-            handling(false, "TransactWriteItems").map(|(_, handling)| handling),
+            handling(false, "StartBulkPutItems").map(|(_, handling)| handling),
             Some(Handling::Refuse)
         );
         assert_eq!(handling(false, "PutItems"), None);

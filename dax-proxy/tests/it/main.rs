@@ -23,4 +23,5 @@ mod queries;
 mod races;
 mod statements;
 mod tables;
+mod transactions;
 mod updates;
