@@ -4,6 +4,7 @@
 //! questions, and once the volume has an identity the engine, the groups and the cluster start and
 //! the API begins to serve. Stopping: not ready, stop accepting, hand leaderships away, drain, flush.
 
+mod first_elections;
 mod ready;
 mod rpc_handler;
 mod transport;
@@ -455,6 +456,12 @@ impl Joining {
         self.rpc.begin(replication.clone(), Arc::clone(&cluster));
         begin_groups(&identity, &replication, &cluster, &self.tasks).await?;
         cluster.start();
+        first_elections::begin(
+            Arc::clone(&cluster),
+            replication.groups(),
+            NodeId(identity.node_id),
+            &self.tasks,
+        );
         let _first = self.cluster.set(Arc::clone(&cluster));
         let Self {
             bootstrap,
