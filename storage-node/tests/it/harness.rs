@@ -38,6 +38,7 @@ pub(crate) struct Process {
     pub(crate) api: u16,
     pub(crate) ops: u16,
     pub(crate) admin: u16,
+    pub(crate) rpc: u16,
 }
 
 impl Process {
@@ -56,6 +57,7 @@ impl Process {
             api,
             ops,
             admin: 0,
+            rpc: 0,
         };
         process.start();
         process
@@ -224,14 +226,23 @@ impl Client {
 
     async fn target(&self, port: u16, target: String, body: &Value) -> Option<(StatusCode, Value)> {
         let body = Bytes::from(serde_json::to_vec(body).unwrap());
+        let (status, body) = self.post(port, target, body).await?;
+        Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
+    /// A body, whatever it is, under a target.
+    pub(crate) async fn post(
+        &self,
+        port: u16,
+        target: String,
+        body: Bytes,
+    ) -> Option<(StatusCode, Bytes)> {
         let request = Request::post(format!("http://127.0.0.1:{port}/"))
             .header("content-type", "application/x-amz-json-1.0")
             .header("x-amz-target", target);
         let timeout = Duration::from_secs(8);
-        let (status, body) = self
-            .send(self.signer.as_ref(), request, body, timeout)
-            .await?;
-        Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+        self.send(self.signer.as_ref(), request, body, timeout)
+            .await
     }
 
     /// One operation that must succeed.
@@ -269,7 +280,7 @@ impl Client {
     }
 }
 
-/// Three `serve` processes on loopback, without TLS.
+/// `serve` processes on loopback, without TLS unless told otherwise.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Process>,
     dir: TempDir,
@@ -281,6 +292,15 @@ impl Cluster {
     }
 
     pub(crate) fn start_of(count: usize) -> Self {
+        Self::start_with(count, |_| "--insecure".to_owned())
+    }
+
+    /// Three nodes under mutual TLS, each with the directory of certificates that `directory` names.
+    pub(crate) fn start_with_certificates(directory: impl Fn(usize) -> PathBuf) -> Self {
+        Self::start_with(3, |at| format!("--tls-dir={}", directory(at).display()))
+    }
+
+    fn start_with(count: usize, security: impl Fn(usize) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let credentials = dir.path().join("credentials.json");
         let file = json!({"credentials": [
@@ -308,7 +328,7 @@ impl Cluster {
                     format!("--rack=rack-{at}"),
                     format!("--peers={}", peers.join(",")),
                     format!("--credentials-file={}", credentials.display()),
-                    "--insecure".to_owned(),
+                    security(at),
                     format!("--api-listen={}", loopback(api)),
                     format!("--rpc-listen={}", loopback(*rpc)),
                     format!("--admin-listen={}", loopback(admin)),
@@ -320,6 +340,7 @@ impl Cluster {
                     api,
                     ops,
                     admin,
+                    rpc: *rpc,
                 };
                 process.start();
                 process

@@ -12,6 +12,8 @@ mod api;
 mod cluster;
 mod fixture;
 mod harness;
+mod noise;
 mod restart;
 mod streams;
+mod tls;
 mod transactions;
