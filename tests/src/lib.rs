@@ -7,5 +7,6 @@ pub mod images;
 pub mod load;
 pub mod local_kubernetes;
 pub mod node_processes;
+#[cfg(feature = "kubernetes")]
 pub mod volume_provisioner;
 pub mod workload;

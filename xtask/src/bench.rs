@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::process::{build, on_path, program_path, run as run_command, workspace_root};
+use crate::process::{cargo, on_path, program_path, run as run_command, workspace_root};
 use crate::setup::{Needed, packages};
 
 /// Flags of `cargo xtask bench`.
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }]) {
         println!("the rows of Redis are left out: {error}");
     }
-    build("release")?;
+    build()?;
     let program = program_path("release", "bench");
     let bin = program.parent().unwrap_or(&program);
     run_command(
@@ -39,4 +39,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             .arg("--out")
             .arg(workspace_root().join("docs/benchmarks.md")),
     )
+}
+
+/// The programs under test and the load generator, without the Kubernetes parts of the workspace.
+fn build() -> Result<()> {
+    println!("building the release programs");
+    run_command(&mut cargo(&[
+        "build",
+        "--release",
+        "--locked",
+        "--no-default-features",
+        "--package=stator-storage-node",
+        "--package=stator-dax-proxy",
+        "--package=stator-tests",
+        "--bin=storage-node",
+        "--bin=dax-proxy",
+        "--bin=bench",
+    ]))
 }

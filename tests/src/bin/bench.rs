@@ -13,19 +13,24 @@
     reason = "a command-line tool"
 )]
 
+#[path = "bench/floors.rs"]
+mod floors;
 #[path = "bench/machine.rs"]
 mod machine;
+#[path = "bench/page.rs"]
+mod page;
 #[path = "bench/servers.rs"]
 mod servers;
 
-use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use bytes::Bytes;
+use clap::Parser as _;
 use serde_json::{Value, json};
-use stator_tests::load::{Load, Measured, http, resp};
+use stator_tests::load::{Load, Measured, Parser, http, resp};
 use tokio::runtime::Runtime;
 
 use servers::{Endpoint, Servers};
@@ -35,8 +40,8 @@ const KEYS: usize = 1000;
 /// Items of one partition in the Query rows.
 const QUERY_ITEMS: usize = 10;
 
-#[derive(Parser)]
-struct Options {
+#[derive(clap::Parser)]
+pub(crate) struct Options {
     /// Folder of the release programs.
     #[arg(long)]
     bin_dir: PathBuf,
@@ -52,14 +57,53 @@ struct Options {
 }
 
 /// One line of the table.
-struct Row {
+pub(crate) struct Row {
     name: String,
     connections: usize,
-    load: Load,
+    address: SocketAddr,
+    parser: Parser,
+    /// Serialises and signs anew before each round: a signature is good for five minutes.
+    requests: Box<dyn Fn() -> Result<Vec<Bytes>>>,
     /// Where the fsyncs of this row can be counted.
     fsyncs: Option<String>,
     rounds: Vec<Measured>,
     fsync_counts: Vec<u64>,
+}
+
+impl Row {
+    /// Successes per second of each round, the smallest first.
+    fn rates(&self) -> Vec<f64> {
+        let mut rates: Vec<_> = self.rounds.iter().map(|round| round.rate).collect();
+        rates.sort_by(f64::total_cmp);
+        rates
+    }
+
+    /// The median of the rounds' rates.
+    fn rate(&self) -> f64 {
+        let rates = self.rates();
+        rates.get(rates.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// A quantile of the latency in microseconds: the median of the rounds'.
+    fn latency_us(&self, quantile: f64) -> u64 {
+        let mut values: Vec<_> = self
+            .rounds
+            .iter()
+            .map(|round| round.latency.value_at_quantile(quantile))
+            .collect();
+        values.sort_unstable();
+        values.get(values.len() / 2).copied().unwrap_or(0) / 1000
+    }
+
+    /// All writes of the measured times, divided by the fsyncs of the log in the same times and their warm-ups: rather
+    /// too small than too large.
+    fn writes_per_fsync(&self) -> Option<f64> {
+        let fsyncs: u64 = self.fsync_counts.iter().sum();
+        let writes: u64 = self.rounds.iter().map(|round| round.successes).sum();
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let ratio = writes as f64 / fsyncs as f64;
+        (fsyncs > 0).then_some(ratio)
+    }
 }
 
 fn main() -> Result<()> {
@@ -68,7 +112,7 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let fsync = machine::fsync_time(folder.path())?;
     let servers = runtime.block_on(Servers::start(&options.bin_dir, folder.path()))?;
-    let mut rows = rows(&servers, Duration::from_secs(options.seconds))?;
+    let mut rows = rows(&servers);
     runtime.block_on(prepare(&servers))?;
     for round in 0..options.rounds {
         for row in &mut rows {
@@ -79,8 +123,15 @@ fn main() -> Result<()> {
                 row.name,
                 row.connections
             );
+            let load = Load {
+                address: row.address,
+                requests: (row.requests)()?,
+                parser: row.parser,
+                connections: row.connections,
+                duration: Duration::from_secs(options.seconds),
+            };
             let before = count_fsyncs(&runtime, row)?;
-            let measured = row.load.run().with_context(|| row.name.clone())?;
+            let measured = load.run().with_context(|| row.name.clone())?;
             if let (Some(before), Some(after)) = (before, count_fsyncs(&runtime, row)?) {
                 row.fsync_counts.push(after - before);
             }
@@ -88,7 +139,7 @@ fn main() -> Result<()> {
         }
     }
     let tables = runtime.block_on(machine::tables(&servers))?;
-    let page = page(&options, &rows, fsync, &tables)?;
+    let page = page::page(&options, &rows, fsync, &tables)?;
     std::fs::write(&options.out, &page).context("cannot write the page")?;
     println!("{page}");
     Ok(())
@@ -130,37 +181,29 @@ async fn prepare(servers: &Servers) -> Result<()> {
     Ok(())
 }
 
+/// The requests of one row, for keys 0, 1, 2, …
 fn requests(
     endpoint: &Endpoint,
-    operation: &str,
-    body: impl Fn(usize) -> Value,
-) -> Result<Vec<bytes::Bytes>> {
-    let sign = |number| {
-        http::request(
-            &endpoint.url,
-            endpoint.key.as_ref(),
-            operation,
-            &body(number),
-        )
-    };
-    (0..KEYS).map(sign).collect()
+    operation: &'static str,
+    body: impl Fn(usize) -> Value + 'static,
+) -> Box<dyn Fn() -> Result<Vec<Bytes>>> {
+    let (url, key) = (endpoint.url.clone(), endpoint.key.clone());
+    Box::new(move || {
+        let sign = |number| http::request(&url, key.as_ref(), operation, &body(number));
+        (0..KEYS).map(sign).collect()
+    })
 }
 
-fn rows(servers: &Servers, duration: Duration) -> Result<Vec<Row>> {
+fn rows(servers: &Servers) -> Vec<Row> {
     let mut rows = Vec::new();
     for connections in [1, 32] {
-        let mut add = |name: String, address, requests, parser, fsyncs| {
-            let load = Load {
-                address,
-                requests,
-                parser,
-                connections,
-                duration,
-            };
+        let mut add = |name: String, address, parser: Parser, requests, fsyncs| {
             rows.push(Row {
                 name,
                 connections,
-                load,
+                address,
+                parser,
+                requests,
                 fsyncs,
                 rounds: Vec::new(),
                 fsync_counts: Vec::new(),
@@ -169,26 +212,26 @@ fn rows(servers: &Servers, duration: Duration) -> Result<Vec<Row>> {
         if let Some(redis) = servers.redis {
             let set = |number| resp::set(&format!("key-{number:06}"), &vec![b'x'; VALUE_BYTES]);
             let get = |number| resp::get(&format!("key-{number:06}"));
-            add(
-                "Redis SET".into(),
-                redis,
-                (0..KEYS).map(set).collect(),
-                resp::parse,
-                None,
-            );
-            add(
-                "Redis GET".into(),
-                redis,
-                (0..KEYS).map(get).collect(),
-                resp::parse,
-                None,
-            );
+            let sets = Box::new(move || Ok((0..KEYS).map(set).collect()));
+            let gets = Box::new(move || Ok((0..KEYS).map(get).collect()));
+            add("Redis SET".into(), redis, resp::parse, sets, None);
+            add("Redis GET".into(), redis, resp::parse, gets, None);
         }
         for endpoint in servers.all() {
-            let label = &endpoint.label;
-            let key = |number| json!({"pk": {"S": format!("key-{number:06}")}, "sk": {"S": "0"}});
-            let get = |number| json!({"TableName": "bench", "Key": key(number)});
+            let (label, address) = (&endpoint.label, endpoint.address);
+            let mut add = |name: &str, requests, fsyncs| {
+                add(
+                    format!("{name}, {label}"),
+                    address,
+                    http::parse,
+                    requests,
+                    fsyncs,
+                );
+            };
             let put = |number| json!({"TableName": "bench", "Item": item(number)});
+            let get = |number| json!({"TableName": "bench", "Key": key(number)});
+            let strong =
+                |number| json!({"TableName": "bench", "Key": key(number), "ConsistentRead": true});
             let query = |_| {
                 json!({
                     "TableName": "bench",
@@ -196,42 +239,24 @@ fn rows(servers: &Servers, duration: Duration) -> Result<Vec<Row>> {
                     "ExpressionAttributeValues": {":pk": {"S": "ten"}},
                 })
             };
-            let metrics = endpoint.metrics.clone();
             add(
-                format!("PutItem, {label}"),
-                endpoint.address,
-                requests(endpoint, "PutItem", put)?,
-                http::parse,
-                metrics,
+                "PutItem",
+                requests(endpoint, "PutItem", put),
+                endpoint.metrics.clone(),
             );
-            add(
-                format!("GetItem, {label}"),
-                endpoint.address,
-                requests(endpoint, "GetItem", get)?,
-                http::parse,
-                None,
-            );
+            add("GetItem", requests(endpoint, "GetItem", get), None);
             if !endpoint.cache {
-                let strong = |number| json!({"TableName": "bench", "Key": key(number), "ConsistentRead": true});
-                let requests = requests(endpoint, "GetItem", strong)?;
-                add(
-                    format!("GetItem strongly consistent, {label}"),
-                    endpoint.address,
-                    requests,
-                    http::parse,
-                    None,
-                );
+                let requests = requests(endpoint, "GetItem", strong);
+                add("GetItem strongly consistent", requests, None);
             }
-            add(
-                format!("Query of ten, {label}"),
-                endpoint.address,
-                requests(endpoint, "Query", query)?,
-                http::parse,
-                None,
-            );
+            add("Query of ten", requests(endpoint, "Query", query), None);
         }
     }
-    Ok(rows)
+    rows
+}
+
+fn key(number: usize) -> Value {
+    json!({"pk": {"S": format!("key-{number:06}")}, "sk": {"S": "0"}})
 }
 
 fn count_fsyncs(runtime: &Runtime, row: &Row) -> Result<Option<u64>> {
@@ -240,122 +265,4 @@ fn count_fsyncs(runtime: &Runtime, row: &Row) -> Result<Option<u64>> {
     };
     let (_, text) = runtime.block_on(stator_tests::client::get(url))?;
     Ok(machine::counter(&text, "fsyncs_total"))
-}
-
-fn page(
-    options: &Options,
-    rows: &[Row],
-    fsync: Duration,
-    tables: &machine::Tables,
-) -> Result<String> {
-    let mut page = String::new();
-    writeln!(page, "# Benchmarks\n")?;
-    writeln!(
-        page,
-        "`cargo xtask bench` measures all rows in one run on one machine and writes this page;"
-    )?;
-    writeln!(
-        page,
-        "clients and servers share its processors, so the ratios within the run are what counts.\n"
-    )?;
-    writeln!(page, "Machine: {}.", machine::describe())?;
-    writeln!(
-        page,
-        "Median time of a write of 4 KB and fdatasync: {} us.",
-        fsync.as_micros()
-    )?;
-    writeln!(
-        page,
-        "{} rounds of {} s for each row; values of 1 KB; median [smallest, largest] of the rounds.",
-        options.rounds, options.seconds
-    )?;
-    writeln!(
-        page,
-        "PutItem is durable before it is acknowledged; Redis keeps its data in memory.\n"
-    )?;
-    writeln!(
-        page,
-        "| row | connections | requests/s | to Redis | p50 us | p99 us | writes per fsync |"
-    )?;
-    writeln!(page, "| --- | --- | --- | --- | --- | --- | --- |")?;
-    for row in rows {
-        let mut rates: Vec<_> = row.rounds.iter().map(|round| round.rate).collect();
-        rates.sort_by(f64::total_cmp);
-        let median = middle(&rates);
-        let peer = if row.name.starts_with("PutItem") {
-            "Redis SET"
-        } else {
-            "Redis GET"
-        };
-        let peer = rows
-            .iter()
-            .find(|other| other.name == peer && other.connections == row.connections);
-        let ratio = peer.map_or_else(
-            || "-".to_owned(),
-            |peer| {
-                let mut rates: Vec<_> = peer.rounds.iter().map(|round| round.rate).collect();
-                rates.sort_by(f64::total_cmp);
-                format!("{:.2}", median / middle(&rates))
-            },
-        );
-        let quantile = |quantile: f64| {
-            let mut values: Vec<_> = row
-                .rounds
-                .iter()
-                .map(|round| round.latency.value_at_quantile(quantile))
-                .collect();
-            values.sort_unstable();
-            values.get(values.len() / 2).copied().unwrap_or(0) / 1000
-        };
-        writeln!(
-            page,
-            "| {} | {} | {:.0} [{:.0}, {:.0}] | {ratio} | {} | {} | {} |",
-            row.name,
-            row.connections,
-            median,
-            rates.first().copied().unwrap_or(0.0),
-            rates.last().copied().unwrap_or(0.0),
-            quantile(0.5),
-            quantile(0.99),
-            writes_per_fsync(row),
-        )?;
-        for round in &row.rounds {
-            if let Some(failure) = &round.first_failure {
-                writeln!(
-                    page,
-                    "\n{}: {} failures, the first: `{failure}`\n",
-                    row.name, round.failures
-                )?;
-            }
-        }
-    }
-    writeln!(page)?;
-    writeln!(
-        page,
-        "CreateTable to ACTIVE on one node: median {:.1} ms over {} tables, 1 connection.",
-        tables.create_ms, tables.count
-    )?;
-    writeln!(
-        page,
-        "Resident memory of an idle node: {:.1} MiB before and {:.1} MiB after these tables, {:.1} KiB per idle table.",
-        tables.before_mib,
-        tables.after_mib,
-        tables.kib_per_table()
-    )?;
-    Ok(page)
-}
-
-fn middle(sorted: &[f64]) -> f64 {
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// All writes of the measured time and its warm-up, divided by the fsyncs of the log in the same time.
-fn writes_per_fsync(row: &Row) -> String {
-    let fsyncs: u64 = row.fsync_counts.iter().sum();
-    if fsyncs == 0 {
-        return "-".to_owned();
-    }
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let ratio = row.rounds.iter().map(|round| round.successes).sum::<u64>() as f64 / fsyncs as f64;
-    format!("{ratio:.1}")
 }

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use stator_tests::client::{Client, Key};
 use stator_tests::node_processes::root_key;
 
+use crate::floors::{CACHED, SINGLE, THREE};
+
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Something that speaks the DynamoDB API.
@@ -88,11 +90,9 @@ impl Servers {
         };
         servers.start_redis().await?;
         let dev = servers.dev_node("one node (dev, unverified)").await?;
-        let single = servers.cluster("one node (serve, signed)", 1).await?;
-        let three = servers.cluster("three nodes (serve, signed)", 3).await?;
-        let cached = servers
-            .proxy("through the proxy, one node behind", &single)
-            .await?;
+        let single = servers.cluster(SINGLE, 1).await?;
+        let three = servers.cluster(THREE, 3).await?;
+        let cached = servers.proxy(CACHED, &single).await?;
         servers.endpoints.extend([dev, single, three, cached]);
         Ok(servers)
     }
