@@ -165,3 +165,62 @@ fn the_dockerfile_builds_the_images_of_xtask_with_the_rust_of_the_workspace() {
         }
     }
 }
+
+/// The quoted words that follow `key = ` in lines of `deny.toml` that hold all of `marks`.
+fn denied(marks: &[&str]) -> Vec<String> {
+    let text = fs::read_to_string(root().join("deny.toml")).unwrap();
+    text.lines()
+        .filter(|line| line.contains("crate = ") && line.contains("reason = "))
+        .map(|line| line.split('"').nth(1).unwrap().to_owned())
+        .filter(|name| marks.iter().all(|mark| name.contains(mark)))
+        .collect()
+}
+
+/// What `deny.toml` says of bans and duplicates, held without cargo-deny.
+#[test]
+fn nothing_banned_is_linked_and_every_duplicate_has_its_reason() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["tree", "--workspace", "--locked", "--offline"])
+        .args(["--prefix=none", "--edges=normal,build,dev"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&tree.stderr);
+    assert!(tree.status.success(), "cargo tree: {told}");
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let mut versions = std::collections::BTreeMap::<&str, std::collections::BTreeSet<&str>>::new();
+    for line in tree.lines() {
+        let mut words = line.split(' ');
+        if let (Some(name), Some(version)) = (words.next(), words.next()) {
+            versions
+                .entry(name)
+                .or_default()
+                .insert(version.trim_start_matches('v'));
+        }
+    }
+    assert!(versions.len() > 100, "only {} crates", versions.len());
+    let banned = ["ring", "openssl-sys", "bincode"];
+    for name in banned {
+        assert!(denied(&[]).iter().any(|denied| denied == name), "{name}");
+        assert!(
+            !versions.contains_key(name),
+            "{name} is banned by deny.toml"
+        );
+    }
+    let skipped = denied(&["@"]);
+    for (name, versions) in versions {
+        let unexplained: Vec<_> = versions
+            .iter()
+            .filter(|version| {
+                !skipped.iter().any(|skip| {
+                    let (skipped, prefix) = skip.split_once('@').unwrap();
+                    skipped == name && version.starts_with(&format!("{prefix}."))
+                })
+            })
+            .collect();
+        assert!(
+            unexplained.len() <= 1,
+            "{name} in versions {unexplained:?}: give all but one a reason in deny.toml, or end it"
+        );
+    }
+}
