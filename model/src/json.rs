@@ -5,7 +5,7 @@ pub(crate) mod read;
 pub(crate) mod write;
 
 pub(crate) use attribute::{AttributeMap, OptionalValue, Value};
-pub use write::{write_item, write_value};
+pub use write::{write_item, write_text, write_value};
 
 use crate::error::ApiError;
 use crate::value::Item;

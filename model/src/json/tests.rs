@@ -248,6 +248,22 @@ fn hostile_depth_neither_recurses_nor_panics() {
 }
 
 #[test]
+fn what_must_be_escaped_is_found_at_every_place() {
+    for length in 1..100 {
+        for at in 0..length {
+            let mut text = vec![b'x'; length];
+            text[at] = b'"';
+            let text = String::from_utf8(text).unwrap();
+            let mut out = Vec::new();
+            crate::json::write_text(&text, &mut out);
+            let read: String = serde_json::from_slice(&out).unwrap();
+            assert_eq!(read, text);
+            assert_eq!(out.len(), length + 3, "{at} of {length}");
+        }
+    }
+}
+
+#[test]
 fn strings_are_escaped_as_json_needs_it() {
     let all: String = (0u8..0x80)
         .map(char::from)

@@ -148,14 +148,11 @@ pub(crate) fn write_list<T>(
 }
 
 /// Appends a JSON string. Only what must be escaped is; the rest is copied in stretches.
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest
-        .iter()
-        .position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
-    {
+    while let Some(at) = first_special(rest) {
         let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, &[]));
         out.extend_from_slice(plain);
         let Some((&byte, tail)) = special.split_first() else {
@@ -183,6 +180,26 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(rest);
     out.push(b'"');
+}
+
+/// Where the first byte is that has to be escaped. Whole chunks are looked at without a branch, which compiles to
+/// vector instructions: byte by byte it was a sixth of the time of a Query.
+fn first_special(bytes: &[u8]) -> Option<usize> {
+    const CHUNK: usize = 32;
+    let special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    let is_plain = |chunk: &[u8]| {
+        let found = chunk
+            .iter()
+            .fold(0, |found, byte| found | u8::from(special(*byte)));
+        found == 0
+    };
+    let plain = bytes
+        .chunks_exact(CHUNK)
+        .take_while(|chunk| is_plain(chunk))
+        .count()
+        * CHUNK;
+    let rest = bytes.get(plain..)?;
+    Some(plain + rest.iter().position(|byte| special(*byte))?)
 }
 
 /// Appends a whole number.
