@@ -37,6 +37,9 @@ use servers::{Endpoint, Servers};
 
 const VALUE_BYTES: usize = 1024;
 const KEYS: usize = 1000;
+/// Requests of a row that are made before its clock starts. Each PutItem has a value of its own: a write of what is
+/// there already is no change, and would be acknowledged without a log entry.
+const REQUESTS: usize = 8000;
 /// Items of one partition in the Query rows.
 const QUERY_ITEMS: usize = 10;
 
@@ -145,12 +148,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn value() -> String {
-    "x".repeat(VALUE_BYTES - 60)
-}
-
+/// The item of a key, with a value that no other request writes.
 fn item(number: usize) -> Value {
-    json!({"pk": {"S": format!("key-{number:06}")}, "sk": {"S": "0"}, "value": {"S": value()}})
+    let value = format!("{number:08}{}", "x".repeat(VALUE_BYTES - 68));
+    let mut item = key(number);
+    item["value"] = json!({"S": value});
+    item
 }
 
 /// The items that reads find: `KEYS` single items, and a partition of ten.
@@ -181,7 +184,7 @@ async fn prepare(servers: &Servers) -> Result<()> {
     Ok(())
 }
 
-/// The requests of one row, for keys 0, 1, 2, …
+/// The requests of one row, numbered.
 fn requests(
     endpoint: &Endpoint,
     operation: &'static str,
@@ -190,7 +193,7 @@ fn requests(
     let (url, key) = (endpoint.url.clone(), endpoint.key.clone());
     Box::new(move || {
         let sign = |number| http::request(&url, key.as_ref(), operation, &body(number));
-        (0..KEYS).map(sign).collect()
+        (0..REQUESTS).map(sign).collect()
     })
 }
 
@@ -210,8 +213,8 @@ fn rows(servers: &Servers) -> Vec<Row> {
             });
         };
         if let Some(redis) = servers.redis {
-            let set = |number| resp::set(&format!("key-{number:06}"), &vec![b'x'; VALUE_BYTES]);
-            let get = |number| resp::get(&format!("key-{number:06}"));
+            let set = |number| resp::set(&name(number), &vec![b'x'; VALUE_BYTES]);
+            let get = |number| resp::get(&name(number));
             let sets = Box::new(move || Ok((0..KEYS).map(set).collect()));
             let gets = Box::new(move || Ok((0..KEYS).map(get).collect()));
             add("Redis SET".into(), redis, resp::parse, sets, None);
@@ -256,7 +259,11 @@ fn rows(servers: &Servers) -> Vec<Row> {
 }
 
 fn key(number: usize) -> Value {
-    json!({"pk": {"S": format!("key-{number:06}")}, "sk": {"S": "0"}})
+    json!({"pk": {"S": name(number)}, "sk": {"S": "0"}})
+}
+
+fn name(number: usize) -> String {
+    format!("key-{:06}", number % KEYS)
 }
 
 fn count_fsyncs(runtime: &Runtime, row: &Row) -> Result<Option<u64>> {
