@@ -3,9 +3,6 @@
 //! Source: the design, section 6. The decoders have property tests of their own, beside them; here noise meets a whole
 //! node on each of its ports. A panic in any task ends the process, so that the node still serves is the proof. No
 //! stronger form is true: a peer inside mutual TLS, or a caller with a key, can still ask for harm that is well formed.
-//!
-//! Seen failing with its bug put in: a `panic!` for bodies that are no JSON in `api::service`, then one for messages
-//! that cannot be read in `cluster::serve`.
 
 use std::time::Duration;
 

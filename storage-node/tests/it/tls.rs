@@ -45,8 +45,7 @@ fn client_config(directory: &Path, mutual: MutualTls) -> ReloadingClientConfig {
     ReloadingClientConfig::load(TlsFiles::in_directory(directory), mutual, &[ALPN_HTTP2]).unwrap()
 }
 
-/// Seen failing with `MutualTls::Required` of the server made `Off`: the stranger and the caller without a
-/// certificate are then heard.
+/// That the same message is heard from a member shows that it is the certificate which is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_works_under_mutual_tls_and_strangers_are_not_heard() {
     let now = SystemWallClock.now();
