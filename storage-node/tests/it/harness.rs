@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,13 +19,19 @@ use tokio::time::{Instant, sleep};
 /// Longest wait for anything that must happen.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and is given to nobody else of this process. Below the ports that the system
+/// hands to outgoing connections, so that none of those takes it meanwhile.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Another process of tests begins elsewhere.
+    let start = std::process::id().wrapping_mul(101);
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(start);
+        let port = 10_000 + u16::try_from(next % 20_000).unwrap();
+        if TcpListener::bind(loopback(port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {
