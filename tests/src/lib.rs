@@ -4,6 +4,8 @@
 pub mod client;
 pub mod history;
 pub mod images;
+pub mod list_append;
+pub mod list_workload;
 pub mod load;
 pub mod local_kubernetes;
 pub mod node_processes;

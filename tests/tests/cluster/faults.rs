@@ -32,7 +32,7 @@ async fn resumes(workload: &Workload, after: &str) {
 }
 
 /// The node that leads most groups, by its own account.
-async fn busiest_leader(cluster: &NodeProcesses) -> usize {
+pub(super) async fn busiest_leader(cluster: &NodeProcesses) -> usize {
     for number in 0..cluster.count() {
         let Ok(status) = cluster
             .admin(number)

@@ -13,6 +13,7 @@
 
 mod faults;
 mod identity;
+mod transactions;
 
 use std::time::Duration;
 
