@@ -45,7 +45,7 @@ pub(crate) use self::context::generated;
 pub use self::{
     condition::ConditionExpression,
     context::ExpressionContext,
-    key_condition::{KeyCondition, KeyConditionExpression, SortCondition},
+    key_condition::{IndexKeyCondition, KeyCondition, KeyConditionExpression, SortCondition},
     path::{DocumentPath, PathElement},
     projection::ProjectionExpression,
     reserved::is_reserved_word,

@@ -6,8 +6,11 @@
 pub mod admin;
 pub mod service;
 
+mod consumed;
+mod item_collection;
 mod metrics;
 mod partiql;
+mod read_source;
 mod request;
 mod resource;
 mod respond;

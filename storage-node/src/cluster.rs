@@ -14,8 +14,11 @@ pub mod latch;
 
 pub mod group_state;
 
+mod backfill;
+mod delivery;
 mod guard;
 mod item_change;
+mod outbox;
 mod page;
 mod read;
 mod route;
@@ -49,7 +52,8 @@ pub use self::control::UnbackedSettings;
 use self::guard::GroupGuard;
 use self::latch::Latches;
 pub use self::metrics::ClusterMetrics;
-pub use self::page::{Page, PageQuery, PageTexts};
+use self::outbox::Outbox;
+pub use self::page::{Page, PageQuery, PageSource, PageTexts};
 use self::transaction::{GroupLocks, Running};
 pub use self::transaction::{TransactAction, TransactWrite, TransactWritten, TransactionToken};
 pub use self::write::{ItemWrite, WriteTexts};
@@ -149,6 +153,7 @@ struct LocalGroup {
     handle: GroupHandle,
     guard: GroupGuard,
     locks: Arc<GroupLocks>,
+    outbox: Outbox,
 }
 
 impl Cluster {
@@ -181,6 +186,7 @@ impl Cluster {
                         handle,
                         guard: GroupGuard::default(),
                         locks: Arc::default(),
+                        outbox: Outbox::default(),
                     },
                 )
             })

@@ -3,15 +3,18 @@
 //! Parsed as a condition, then restricted in two steps, because the service looks the table up in
 //! between: [`KeyConditionExpression::parse`] checks all that the text alone can tell, and
 //! [`KeyConditionExpression::resolve`] the rest, against the key schema of the table or index.
-//! The parsed form is a list of conditions per attribute, so that index keys of several attributes
-//! need only another `resolve`.
+//! The parsed form is a list of conditions per attribute; index keys of several attributes have a
+//! `resolve` of their own.
 //!
 //! Source: developer guide, "Key condition expressions for the Query operation".
 
+mod several;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Ordering;
+
+pub use self::several::IndexKeyCondition;
 
 use crate::{
     error::ApiError,

@@ -192,6 +192,30 @@ impl UpdateExpression {
         nested.map_or(Ok(()), |name| Err(nested_key_attribute(name)))
     }
 
+    /// Refuses an update that changes or reads something inside a key attribute of an index, which
+    /// can only be a scalar.
+    ///
+    /// # Errors
+    ///
+    /// A ValidationException, never wrapped, that names the attribute.
+    pub fn check_index_keys_scalar(&self, is_key: impl Fn(&str) -> bool) -> Result<(), ApiError> {
+        let mut nested = None;
+        let mut visit = |path: &DocumentPath| {
+            if nested.is_none() && path.is_nested() && is_key(path.attribute()) {
+                nested = Some(path.attribute().to_owned());
+            }
+        };
+        self.targets().for_each(&mut visit);
+        self.visit_read_paths(&mut visit);
+        match nested {
+            None => Ok(()),
+            Some(name) => Err(ApiError::validation(format!(
+                "Key attributes must be scalars; list random access '[]' and map lookup '.' are \
+                 not allowed: IndexKey: {name}"
+            ))),
+        }
+    }
+
     /// The names of all top-level attributes the expression mentions, changed or only read, sorted.
     pub fn attributes(&self) -> BTreeSet<&str> {
         let mut names: BTreeSet<&str> = self.target_attributes().collect();

@@ -8,11 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use stator_model::error::{ApiError, ErrorCode};
-use stator_model::operations::{BatchWriteItemRequest, ReturnConsumedCapacity, WriteRequest};
+use stator_model::operations::{
+    BatchWriteItemRequest, ReturnConsumedCapacity, ReturnItemCollectionMetrics, WriteRequest,
+};
 use stator_model::value::Item;
 
+use super::consumed::Consumed;
+use super::item_collection;
 use super::request::{active_table, authorize_table, table_name};
-use super::respond::{Body, write_capacity};
+use super::respond::Body;
 use super::service::Call;
 use crate::cluster::message::ReturnValuesMessage;
 use crate::cluster::{ItemWrite, WriteTexts};
@@ -68,12 +72,16 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         .map(|(_, write)| call.cluster.write(write, call.deadline));
     let results = futures::future::join_all(running).await;
 
-    let mut units: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut done: BTreeMap<&str, Done<'_>> = BTreeMap::new();
     let mut left: BTreeMap<&str, Vec<&ItemWrite>> = BTreeMap::new();
     let mut first_error = None;
     for ((given, write), result) in writes.iter().zip(results) {
         match result {
-            Ok(outcome) => *units.entry(given).or_default() += outcome.units,
+            Ok(outcome) => {
+                let done = done.entry(given).or_default();
+                done.consumed.add_write(&outcome);
+                done.writes.push(write);
+            }
             // An item that a transaction holds is soon free; the others are written all the same.
             Err(error)
                 if error.code == ErrorCode::InternalServerError
@@ -87,16 +95,24 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         }
     }
     match first_error {
-        Some(error) if units.is_empty() => Err(error),
-        _ => Ok(response(&units, &left, request.return_consumed_capacity)),
+        Some(error) if done.is_empty() => Err(error),
+        _ => Ok(response(&done, &left, &request)),
     }
 }
 
+/// What was done to one table.
+#[derive(Default)]
+struct Done<'a> {
+    consumed: Consumed,
+    writes: Vec<&'a ItemWrite>,
+}
+
 fn response(
-    units: &BTreeMap<&str, f64>,
+    done: &BTreeMap<&str, Done<'_>>,
     left: &BTreeMap<&str, Vec<&ItemWrite>>,
-    mode: ReturnConsumedCapacity,
+    request: &BatchWriteItemRequest,
 ) -> Bytes {
+    let mode = request.return_consumed_capacity;
     let mut body = Body::begin(64);
     let out = body.member("UnprocessedItems");
     out.push(b'{');
@@ -118,15 +134,58 @@ fn response(
     if mode != ReturnConsumedCapacity::None {
         let out = body.member("ConsumedCapacity");
         out.push(b'[');
-        for (at, (given, units)) in units.iter().enumerate() {
+        for (at, (given, done)) in done.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
-            write_capacity(mode, given, *units, out);
+            done.consumed.write(mode, given, out);
         }
         out.push(b']');
     }
+    collections(done, request.return_item_collection_metrics, &mut body);
     body.end()
+}
+
+/// `ItemCollectionMetrics`: of each collection that was written, once, by table.
+fn collections(
+    done: &BTreeMap<&str, Done<'_>>,
+    mode: ReturnItemCollectionMetrics,
+    body: &mut Body,
+) {
+    let mut tables = Vec::new();
+    for (given, done) in done {
+        let mut seen: BTreeMap<Vec<u8>, &ItemWrite> = BTreeMap::new();
+        for write in &done.writes {
+            if item_collection::applies(mode, write) {
+                let mut key = Vec::new();
+                write.key.encode_partition(&mut key);
+                seen.insert(key, write);
+            }
+        }
+        if !seen.is_empty() {
+            tables.push((given, seen));
+        }
+    }
+    if tables.is_empty() {
+        return;
+    }
+    let out = body.member("ItemCollectionMetrics");
+    out.push(b'{');
+    for (at, (given, writes)) in tables.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        string(given, out);
+        out.extend_from_slice(b":[");
+        for (at, write) in writes.values().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            item_collection::metrics(write, out);
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
 }
 
 fn unprocessed(write: &ItemWrite, out: &mut Vec<u8>) {

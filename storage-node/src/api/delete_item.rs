@@ -40,7 +40,9 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     let outcome = call.cluster.write(&write, call.deadline).await?;
     write::response(
         &outcome,
+        &write,
         request.return_consumed_capacity,
+        request.return_item_collection_metrics,
         &request.table_name,
     )
 }

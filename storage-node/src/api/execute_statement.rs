@@ -5,6 +5,7 @@ use stator_model::error::ApiError;
 use stator_model::operations::ExecuteStatementRequest;
 use stator_model::partiql::{NextToken, Select, Statement, statement_digest};
 
+use super::consumed::Consumed;
 use super::partiql::{
     EXISTS_ALONE, Selected, returned, run_write, select, shaped, statement_table,
 };
@@ -84,6 +85,6 @@ fn written_response(
     }
     out.push(b']');
     let mode = request.return_consumed_capacity;
-    body.capacity(mode, statement.table(), outcome.units);
+    body.consumed(mode, statement.table(), &Consumed::of_write(outcome));
     Ok(body.end())
 }

@@ -6,16 +6,18 @@ use bytes::Bytes;
 use stator_model::capacity::read_units;
 use stator_model::error::ApiError;
 use stator_model::expression::{
-    ConditionExpression, ExpressionKind, KeyCondition, KeyConditionExpression, ProjectionExpression,
+    ConditionExpression, ExpressionKind, KeyConditionExpression, ProjectionExpression,
 };
-use stator_model::key::{KeySchema, PrimaryKey};
 use stator_model::operations::{Expressions, QueryRequest, ReturnConsumedCapacity};
 use stator_model::value::Item;
 
-use super::request::{active_table, authorize_table, no_such_index, table_name};
+use super::consumed::Consumed;
+use super::read_source;
+use super::request::{authorize_table, table_name};
 use super::respond::Body;
 use super::service::Call;
 use crate::cluster::{Page, PageQuery, PageTexts, Table};
+use crate::table::IndexDefinition;
 use crate::table::codec_json::item_to_json;
 use crate::table::keys::{KeyRange, item_key, partition_key_prefix, query_range};
 
@@ -35,30 +37,41 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         projection,
         expressions,
     } = validate(&mut request)?;
-    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
-    if let Some(index) = &request.index_name {
-        return Err(no_such_index(index));
-    }
-    let schema = &table.key_schema;
-    let start = request
-        .exclusive_start_key
-        .as_ref()
-        .map(|key| start_key(schema, key))
-        .transpose()?;
-    let condition = key_condition.resolve(schema)?;
+    let name = table_name(&call, &request.table_name)?;
+    let table = read_source::table_with(&call, name, request.index_name.as_deref()).await?;
+    let index = read_source::index(
+        &table,
+        request.index_name.as_deref(),
+        request.consistent_read,
+    )?;
+    let start = request.exclusive_start_key.as_ref();
+    let start = start.map(|key| match index {
+        Some(index) => read_source::start_of_index(index, key),
+        None => start_key(&table, key),
+    });
+    let start = start.transpose()?;
+    let (hash, range) = match index {
+        Some(index) => read_source::query_of_index(index, &key_condition)?,
+        None => query_of_table(&table, &key_condition)?,
+    };
     if let Some(filter) = &filter {
-        filter.check_no_key_attributes(schema)?;
+        match index {
+            Some(index) => read_source::check_filter(index, filter)?,
+            None => filter.check_no_key_attributes(&table.key_schema)?,
+        }
     }
     if let Some(projection) = &projection {
-        projection.check_key_attributes_scalar(schema)?;
+        projection.check_key_attributes_scalar(&table.key_schema)?;
     }
-    let counts_only = request.counts_only();
-    let (hash, range) = range(
+    let source = read_source::source(
         &table,
-        &condition,
-        start.as_ref(),
-        request.scan_index_forward,
+        index,
+        request.select,
+        filter.as_ref(),
+        projection.as_ref(),
     )?;
+    let counts_only = request.counts_only();
+    let range = range_after(hash, range, start, request.scan_index_forward)?;
     let query = PageQuery {
         filter,
         projection,
@@ -70,13 +83,14 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     };
     let page = call
         .cluster
-        .query(&table, hash, range, &query, call.deadline)
+        .query(source, hash, range, &query, call.deadline)
         .await?;
     let mode = request.return_consumed_capacity;
+    let consumed = consumed(&page, index, request.consistent_read);
     Ok(response(
         &page,
         counts_only,
-        request.consistent_read,
+        &consumed,
         mode,
         &request.table_name,
     ))
@@ -125,44 +139,51 @@ fn validate(request: &mut QueryRequest) -> Result<Parsed, ApiError> {
     })
 }
 
-/// The `ExclusiveStartKey` of a Query; a table without a sort key has at most one item a partition
-/// key, so nothing can come after any.
-fn start_key(schema: &KeySchema, key: &Item) -> Result<PrimaryKey, ApiError> {
-    let start = schema.start_key_from_map(key)?;
-    if schema.sort_key.is_none() {
+/// The hash and engine key of the `ExclusiveStartKey` of a Query; a table without a sort key has at
+/// most one item a partition key, so nothing can come after any.
+fn start_key(table: &Table, key: &Item) -> Result<(u64, Vec<u8>), ApiError> {
+    let start = table.key_schema.start_key_from_map(key)?;
+    if table.key_schema.sort_key.is_none() {
         return Err(ApiError::validation(OUTSIDE));
     }
-    Ok(start)
+    Ok((start.partition_hash(), item_key(table.storage_id(), &start)))
 }
 
-/// The engine range that is left to read, and the hash that finds its partition.
-fn range(
+/// The hash that finds the partition of a Query of a table, and the engine range.
+fn query_of_table(
     table: &Table,
-    condition: &KeyCondition,
-    start: Option<&PrimaryKey>,
-    forward: bool,
+    condition: &KeyConditionExpression,
 ) -> Result<(u64, KeyRange), ApiError> {
+    let condition = condition.resolve(&table.key_schema)?;
     let hash = stator_model::key::partition_hash(&condition.partition_key);
     let prefix = partition_key_prefix(table.storage_id(), hash, &condition.partition_key);
-    let (mut lower, mut upper) = query_range(&prefix, condition.sort.as_ref());
-    if let Some(start) = start {
-        if start.partition_key() != &condition.partition_key {
-            return Err(ApiError::validation(OUTSIDE));
-        }
-        let key = item_key(table.storage_id(), start);
-        let inside = above(&lower, &key) && below(&upper, &key);
-        if !inside {
-            return Err(ApiError::validation(
-                "The provided starting key does not match the range key predicate",
-            ));
-        }
-        if forward {
-            lower = Bound::Excluded(key);
-        } else {
-            upper = Bound::Excluded(key);
-        }
+    Ok((hash, query_range(&prefix, condition.sort.as_ref())))
+}
+
+/// What is left of `range` after `start`, which has to lie in it.
+fn range_after(
+    hash: u64,
+    range: KeyRange,
+    start: Option<(u64, Vec<u8>)>,
+    forward: bool,
+) -> Result<KeyRange, ApiError> {
+    let (lower, upper) = range;
+    let Some((start_hash, key)) = start else {
+        return Ok((lower, upper));
+    };
+    if start_hash != hash {
+        return Err(ApiError::validation(OUTSIDE));
     }
-    Ok((hash, (lower, upper)))
+    if !above(&lower, &key) || !below(&upper, &key) {
+        return Err(ApiError::validation(
+            "The provided starting key does not match the range key predicate",
+        ));
+    }
+    Ok(if forward {
+        (Bound::Excluded(key), upper)
+    } else {
+        (lower, Bound::Excluded(key))
+    })
 }
 
 fn above(lower: &Bound<Vec<u8>>, key: &[u8]) -> bool {
@@ -181,11 +202,21 @@ fn below(upper: &Bound<Vec<u8>>, key: &[u8]) -> bool {
     }
 }
 
+/// What a page consumed, of Scan too.
+pub(super) fn consumed(page: &Page, index: Option<&IndexDefinition>, consistent: bool) -> Consumed {
+    let size = usize::try_from(page.scanned_size_bytes).unwrap_or(usize::MAX);
+    let units = read_units(size, consistent);
+    match index {
+        Some(index) => Consumed::of_index(index, units, page.fetched_units),
+        None => Consumed::of_table(units),
+    }
+}
+
 /// The response body of a page, of Scan too.
 pub(super) fn response(
     page: &Page,
     counts_only: bool,
-    consistent: bool,
+    consumed: &Consumed,
     mode: ReturnConsumedCapacity,
     table_name: &str,
 ) -> Bytes {
@@ -201,7 +232,6 @@ pub(super) fn response(
     if let Some(last) = &page.last_key {
         item_to_json(last, body.member("LastEvaluatedKey"));
     }
-    let size = usize::try_from(page.scanned_size_bytes).unwrap_or(usize::MAX);
-    body.capacity(mode, table_name, read_units(size, consistent));
+    body.consumed(mode, table_name, consumed);
     body.end()
 }

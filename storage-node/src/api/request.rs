@@ -90,13 +90,6 @@ pub(super) async fn active_table(call: &Call<'_>, name: &str) -> Result<Arc<Tabl
         .ok_or_else(ApiError::not_found)
 }
 
-/// The error for an index that the table does not have; this version has none.
-pub(super) fn no_such_index(index: &str) -> ApiError {
-    ApiError::validation(format!(
-        "The table does not have the specified index: {index}"
-    ))
-}
-
 /// Brings this node's catalog up to date for a control-plane read. When the meta group has no leader
 /// within [`NEWEST_WITHIN`], what this node knows has to do: DescribeTable may lag.
 ///

@@ -8,7 +8,8 @@ use stator_kit::rng::RandomSource;
 use stator_model::error::ApiError;
 use stator_model::operations::ReturnConsumedCapacity;
 
-use crate::table::codec_json::{attributes_to_json, string};
+use super::consumed::Consumed;
+use crate::table::codec_json::attributes_to_json;
 
 /// The content type that SDKs send and get back.
 pub(super) const JSON_1_0: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
@@ -106,6 +107,18 @@ impl Body {
         }
     }
 
+    /// `ConsumedCapacity` with the arms of indexes, if the caller asked for it.
+    pub(super) fn consumed(
+        &mut self,
+        mode: ReturnConsumedCapacity,
+        table: &str,
+        consumed: &Consumed,
+    ) {
+        if mode != ReturnConsumedCapacity::None {
+            consumed.write(mode, table, self.member("ConsumedCapacity"));
+        }
+    }
+
     /// The body, complete.
     pub(super) fn end(mut self) -> Bytes {
         self.out.push(b'}');
@@ -120,13 +133,7 @@ pub(super) fn write_capacity(
     units: f64,
     out: &mut Vec<u8>,
 ) {
-    out.extend_from_slice(b"{\"TableName\":");
-    string(table, out);
-    out.extend_from_slice(format!(",\"CapacityUnits\":{units:?}").as_bytes());
-    if mode == ReturnConsumedCapacity::Indexes {
-        out.extend_from_slice(format!(",\"Table\":{{\"CapacityUnits\":{units:?}}}").as_bytes());
-    }
-    out.push(b'}');
+    Consumed::of_table(units).write(mode, table, out);
 }
 
 /// 52 random characters of Amazon's alphabet.

@@ -5,10 +5,12 @@ use stator_model::error::ApiError;
 use stator_model::expression::{ConditionExpression, ExpressionKind, ProjectionExpression};
 use stator_model::operations::{Expressions, ScanRequest};
 
-use super::query::{response, texts};
-use super::request::{active_table, authorize_table, no_such_index, table_name};
+use super::query::{consumed, response, texts};
+use super::read_source;
+use super::request::{authorize_table, table_name};
 use super::service::Call;
 use crate::cluster::PageQuery;
+use crate::table::keys::item_key;
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     let mut request = ScanRequest::parse(&call.body)?;
@@ -19,16 +21,23 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     )?;
     let (parsed, expressions) = validate(&mut request)?;
     let (filter, projection) = parsed;
-    let table = active_table(&call, table_name(&call, &request.table_name)?).await?;
-    if let Some(index) = &request.index_name {
-        return Err(no_such_index(index));
-    }
+    let name = table_name(&call, &request.table_name)?;
+    let table = read_source::table_with(&call, name, request.index_name.as_deref()).await?;
+    let index = read_source::index(
+        &table,
+        request.index_name.as_deref(),
+        request.consistent_read,
+    )?;
     let schema = &table.key_schema;
-    let start = request
-        .exclusive_start_key
-        .as_ref()
-        .map(|key| schema.scan_start_key_from_map(key))
-        .transpose()?;
+    let start = request.exclusive_start_key.as_ref();
+    let start = start.map(|key| match index {
+        Some(index) => read_source::start_of_index(index, key),
+        None => {
+            let start = schema.scan_start_key_from_map(key)?;
+            Ok((start.partition_hash(), item_key(table.storage_id(), &start)))
+        }
+    });
+    let start = start.transpose()?;
     if let Some(filter) = &filter {
         filter.check_key_attributes_scalar(schema)?;
     }
@@ -40,15 +49,21 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         request.total_segments.unwrap_or(1),
     );
     let hashes = segment_hashes(segment, total);
-    if let Some(start) = &start {
-        let hash = start.partition_hash();
-        if hash < hashes.0 || hash > hashes.1 {
-            return Err(ApiError::validation(format!(
-                "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use \
-                 ExclusiveStartKey with correct Segment. TotalSegments: {total} Segment: {segment}"
-            )));
-        }
+    if let Some((hash, _)) = &start
+        && (*hash < hashes.0 || *hash > hashes.1)
+    {
+        return Err(ApiError::validation(format!(
+            "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use \
+             ExclusiveStartKey with correct Segment. TotalSegments: {total} Segment: {segment}"
+        )));
     }
+    let source = read_source::source(
+        &table,
+        index,
+        request.select,
+        filter.as_ref(),
+        projection.as_ref(),
+    )?;
     let counts_only = request.counts_only();
     let query = PageQuery {
         filter,
@@ -61,13 +76,14 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     };
     let page = call
         .cluster
-        .scan(&table, hashes, start.as_ref(), &query, call.deadline)
+        .scan(source, hashes, start, &query, call.deadline)
         .await?;
     let mode = request.return_consumed_capacity;
+    let consumed = consumed(&page, index, request.consistent_read);
     Ok(response(
         &page,
         counts_only,
-        request.consistent_read,
+        &consumed,
         mode,
         &request.table_name,
     ))

@@ -24,6 +24,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     let key = table.key_schema.key_from_map(&request.key)?;
     if let Some(expression) = &expression {
         expression.check_key_targets(&table.key_schema)?;
+        expression.check_index_keys_scalar(|name| table.is_index_key(name))?;
     }
     if let Some(condition) = &condition {
         condition.check_key_attributes_scalar(&table.key_schema)?;
@@ -47,7 +48,9 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
     let outcome = call.cluster.write(&write, call.deadline).await?;
     write::response(
         &outcome,
+        &write,
         request.return_consumed_capacity,
+        request.return_item_collection_metrics,
         &request.table_name,
     )
 }

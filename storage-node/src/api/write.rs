@@ -4,12 +4,15 @@ use bytes::Bytes;
 use stator_model::error::ApiError;
 use stator_model::expression::{ConditionExpression, ExpressionContext, ExpressionKind};
 use stator_model::operations::{
-    Expressions, ReturnConsumedCapacity, ReturnValues, ReturnValuesOnConditionCheckFailure,
+    Expressions, ReturnConsumedCapacity, ReturnItemCollectionMetrics, ReturnValues,
+    ReturnValuesOnConditionCheckFailure,
 };
 
+use super::consumed::Consumed;
+use super::item_collection;
 use super::respond::Body;
-use crate::cluster::WriteTexts;
 use crate::cluster::message::{ReturnValuesMessage, WriteOutcome};
+use crate::cluster::{ItemWrite, WriteTexts};
 
 /// Parses a `ConditionExpression`.
 ///
@@ -55,7 +58,9 @@ pub(super) fn item_on_failure(mode: ReturnValuesOnConditionCheckFailure) -> bool
 /// An internal error for an answer of another node that cannot be read.
 pub(super) fn response(
     outcome: &WriteOutcome,
+    write: &ItemWrite,
     mode: ReturnConsumedCapacity,
+    collection: ReturnItemCollectionMetrics,
     table_name: &str,
 ) -> Result<Bytes, ApiError> {
     /// An encoding of no attributes: a count of 0.
@@ -68,6 +73,7 @@ pub(super) fn response(
     if let Some(attributes) = attributes {
         body.encoded_item("Attributes", attributes)?;
     }
-    body.capacity(mode, table_name, outcome.units);
+    body.consumed(mode, table_name, &Consumed::of_write(outcome));
+    item_collection::member(collection, write, &mut body);
     Ok(body.end())
 }

@@ -13,11 +13,15 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::catalog::rows::{
-    CLUSTER_KEY, ClusterRow, CountersRow, DroppedRow, GroupRow, LastChange, NodeRow, PartitionRow,
-    ReadersRow, StreamRow, TableRow, TableStatusRow, dropped_key, group_key, node_key, table_key,
+    CLUSTER_KEY, ClusterRow, CountersRow, DroppedRow, GlobalIndexRow, GroupRow, LastChange,
+    NodeRow, PartitionRow, ReadersRow, StreamRow, TableRow, TableStatusRow, dropped_key, group_key,
+    node_key, table_key,
 };
 use super::control::{Change, catalog_write};
-use super::group_state::{mark_prefix, partition_forgotten, partition_retired, stream_prefixes};
+use super::group_state::{
+    backfill_prefix, delivery_mark_prefix, mark_prefix, partition_forgotten, partition_retired,
+    stream_prefixes,
+};
 use super::guard::Known;
 use super::message::{DataAnswer, DataRequest, Refusal};
 use super::route::{RouteError, Routed, refuse_storage};
@@ -55,6 +59,15 @@ impl Cluster {
         self.tasks.spawn("sweep transactions", async move {
             cluster.sweep_transactions().await;
         });
+        let cluster = Arc::clone(self);
+        self.tasks
+            .spawn("tend indexes", async move { cluster.tend_indexes().await });
+        for group in self.groups.keys().filter(|group| **group != GroupId::META) {
+            let (cluster, group) = (Arc::clone(self), *group);
+            self.tasks.spawn("pump outboxes", async move {
+                cluster.pump_outboxes(group).await;
+            });
+        }
         let cluster = Arc::clone(self);
         self.tasks.spawn(
             "spread leaders",
@@ -115,8 +128,7 @@ impl Cluster {
         }
         for table in state.tables.values() {
             if table.row.status == TableStatusRow::Deleting {
-                self.close_table(&table.row.name, table.row.storage_id, &table.row.partitions)
-                    .await?;
+                self.close_table(&table.row).await?;
             } else if !table.row.readers_settled {
                 self.settle_readers(table).await?;
             }
@@ -177,26 +189,15 @@ impl Cluster {
     }
 
     /// Closes every partition of a deleted table in its own group, then frees the name.
-    async fn close_table(
-        &self,
-        name: &str,
-        storage_id: u64,
-        partitions: &[PartitionRow],
-    ) -> Result<(), Refusal> {
+    async fn close_table(&self, row: &TableRow) -> Result<(), Refusal> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
-        let mut by_group: BTreeMap<u32, Vec<PartitionRow>> = BTreeMap::new();
-        for partition in partitions {
-            by_group
-                .entry(partition.group_id)
-                .or_default()
-                .push(partition.clone());
-        }
-        for partitions in by_group.into_values() {
-            self.route(&Retire { partitions }, deadline)
-                .await
-                .map_err(again)?;
-        }
-        let name = name.to_owned();
+        let of_indexes = row
+            .global_indexes
+            .iter()
+            .flat_map(|index| &index.partitions);
+        self.retire(row.partitions.iter().chain(of_indexes), deadline)
+            .await?;
+        let (name, storage_id) = (row.name.clone(), row.storage_id);
         let freed = name.clone();
         let (now, horizon) = (self.now_millis(), self.stream_horizon_millis());
         self.change_catalog(RequestId(self.request_id()), deadline, move |state, _| {
@@ -212,8 +213,13 @@ impl Cluster {
                 key: table_key(&name),
                 value: None,
             };
+            let indexes = table.row.global_indexes.iter();
+            let indexes = indexes.map(|index| dropped_index(&name, index));
             Ok(Change {
-                writes: vec![row, catalog_write(dropped_key(storage_id), &dropped)],
+                writes: [row, catalog_write(dropped_key(storage_id), &dropped)]
+                    .into_iter()
+                    .chain(indexes)
+                    .collect(),
                 last_change: LastChange::Table(name.clone()),
                 answer: Bytes::new(),
             })
@@ -224,6 +230,27 @@ impl Cluster {
             storage_id,
             "table deleted, its data is being removed"
         );
+        Ok(())
+    }
+
+    /// Closes partitions for ever, each in its own group.
+    pub(super) async fn retire(
+        &self,
+        partitions: impl Iterator<Item = &PartitionRow>,
+        deadline: Instant,
+    ) -> Result<(), Refusal> {
+        let mut by_group: BTreeMap<u32, Vec<PartitionRow>> = BTreeMap::new();
+        for partition in partitions {
+            by_group
+                .entry(partition.group_id)
+                .or_default()
+                .push(partition.clone());
+        }
+        for partitions in by_group.into_values() {
+            self.route(&Retire { partitions }, deadline)
+                .await
+                .map_err(again)?;
+        }
         Ok(())
     }
 
@@ -450,6 +477,8 @@ fn owned_ranges(
     let prefixes = [
         (Keyspace::System, mark_prefix(id)),
         (Keyspace::System, lock_prefix(id)),
+        (Keyspace::System, delivery_mark_prefix(id)),
+        (Keyspace::System, backfill_prefix(id)),
         (Keyspace::Changes, outbox_prefix(id)),
     ];
     items
@@ -488,6 +517,21 @@ fn dropped_row(row: &TableRow, now_millis: u64, horizon_millis: u64) -> DroppedR
     }
 }
 
+/// The write that has the entries of a global index removed, whose partitions are closed.
+pub(super) fn dropped_index(table: &str, index: &GlobalIndexRow) -> EngineWrite {
+    let row = DroppedRow {
+        name: format!("{table}/index/{}", index.name),
+        storage_id: index.storage_id,
+        partitions: index.partitions.clone(),
+        local_indexes: Vec::new(),
+        partition_key: None,
+        sort_key: None,
+        streams: Vec::new(),
+        only_streams_left: false,
+    };
+    catalog_write(dropped_key(index.storage_id), &row)
+}
+
 fn local_index_ids(row: &TableRow) -> Vec<u64> {
     row.local_indexes
         .iter()
@@ -508,7 +552,7 @@ impl Default for CountersRow {
 }
 
 /// Background work is simply tried again later.
-fn again(_: RouteError) -> Refusal {
+pub(super) fn again(_: RouteError) -> Refusal {
     Refusal::NotExecuted
 }
 

@@ -18,11 +18,12 @@ use tokio::sync::watch;
 
 use self::rows::{
     CLUSTER_KEY, COUNTERS_KEY, ClusterRow, CountersRow, DROPPED_PREFIX, DroppedRow, GROUP_PREFIX,
-    GroupRow, LastChange, NODE_PREFIX, NodeRow, Row, RowError, TABLE_PREFIX, TableRow, table_key,
+    GlobalIndexRow, GroupRow, IndexStatusRow, LastChange, NODE_PREFIX, NodeRow, Row, RowError,
+    TABLE_PREFIX, TableRow, TableStatusRow, table_key,
 };
 pub use self::table::Table;
 use crate::engine::{Direction, Engine, EngineError, EngineSnapshot, Keyspace};
-use crate::table::keys::after_prefix;
+use crate::table::keys::{StorageId, after_prefix};
 
 /// Why the catalog cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +92,20 @@ impl Catalog {
     /// A table by name.
     pub fn table(&self, name: &str) -> Option<Arc<Table>> {
         self.current.read().tables.get(name).cloned()
+    }
+
+    /// A global index by its storage id, with the name of its table; `None` if it is gone, or it or
+    /// its table is being deleted.
+    pub fn global_index(&self, storage_id: u64) -> Option<(String, GlobalIndexRow)> {
+        let state = self.current();
+        let mut living = state
+            .tables
+            .values()
+            .filter(|table| table.row.status != TableStatusRow::Deleting);
+        living.find_map(|table| {
+            let row = table.global_index_row(StorageId(storage_id))?;
+            (row.status != IndexStatusRow::Deleting).then(|| (table.row.name.clone(), row.clone()))
+        })
     }
 
     /// Takes over what the meta group has applied since the last call. Reads one row when nothing

@@ -6,6 +6,8 @@
 //! 0x80 | partition id 8 | latch 2             deletion mark: version 1, HLC 8
 //! 0x81 | group id 4 | partition id 8          PartitionStateRow (see catalog/rows.rs)
 //! 0x82 | group id 4 | partition id 8          retired: version 1
+//! 0x83 | partition id 8 | source 8            delivery mark: version 1, ChangePosition
+//! 0x88 | partition id 8 | index 8             BackfillRow (see backfill.rs)
 //! ```
 //! A partition row comes with the first write to the partition. A retirement has a key of its own,
 //! so that a first write which is logged after it cannot undo it; it is kept for ever.
@@ -14,6 +16,9 @@
 //! share a latch. An absent item was therefore last deleted at or before its mark: what a
 //! timestamp-ordered transaction has to know of items that are not there, without a tombstone per
 //! item. Being written under the latch that names it, a mark never runs backwards.
+//!
+//! A *delivery mark* says up to where a partition of a global index has taken the changes of one
+//! partition of its table (see `delivery.rs`).
 //!
 //! All of it is part of the group's replicated state: [`GroupRanges`] derives from the partition
 //! rows which keys a snapshot of the group carries.
@@ -25,17 +30,20 @@ use bytes::Bytes;
 use super::catalog::rows::{PartitionRow, PartitionStateRow, ReadersRow, Row as _};
 use super::latch::latch_of;
 use super::transaction::rows::{due_prefix, lock_prefix, record_prefix};
-use crate::engine::{Direction, EngineError, EngineSnapshot, Keyspace};
+use crate::engine::{Direction, Engine, EngineError, EngineSnapshot, Keyspace};
 use crate::hlc::Hlc;
 use crate::replication::{EngineWrite, GroupData, GroupId, OwnedRange};
 use crate::table::change_log::{
-    mark_prefix as shard_mark_prefix, outbox_prefix, stream_prefix, trimmed_key,
+    ChangePosition, mark_prefix as shard_mark_prefix, outbox_prefix, position_in, stream_prefix,
+    trimmed_key,
 };
 use crate::table::keys::{StorageId, after_prefix, hash_range};
 
 const DELETION_MARK: u8 = 0x80;
 const PARTITION_STATE: u8 = 0x81;
 const RETIRED: u8 = 0x82;
+const DELIVERY_MARK: u8 = 0x83;
+const BACKFILL: u8 = 0x88;
 const MARK_VERSION: u8 = 1;
 
 /// The write that raises the deletion mark of `item_key` to `hlc`.
@@ -132,6 +140,64 @@ pub fn mark_prefix(partition_id: u64) -> Vec<u8> {
     key
 }
 
+/// Prefix of the delivery marks of a partition of a global index.
+pub fn delivery_mark_prefix(partition_id: u64) -> Vec<u8> {
+    let mut key = vec![DELIVERY_MARK];
+    key.extend_from_slice(&partition_id.to_be_bytes());
+    key
+}
+
+/// Key of the mark up to which `partition_id` of an index has taken the changes of `source`.
+pub fn delivery_mark_key(partition_id: u64, source: u64) -> Bytes {
+    let mut key = delivery_mark_prefix(partition_id);
+    key.extend_from_slice(&source.to_be_bytes());
+    Bytes::from(key)
+}
+
+/// The write of a delivery mark.
+pub fn delivery_mark(partition_id: u64, source: u64, position: ChangePosition) -> EngineWrite {
+    let mut value = vec![MARK_VERSION];
+    value.extend_from_slice(&position.epoch.to_be_bytes());
+    value.extend_from_slice(&position.log_index.to_be_bytes());
+    value.extend_from_slice(&position.number.to_be_bytes());
+    EngineWrite {
+        keyspace: Keyspace::System,
+        key: delivery_mark_key(partition_id, source),
+        value: Some(value.into()),
+    }
+}
+
+/// The delivery mark under `key`, if there is one.
+///
+/// # Errors
+/// The engine's, or a mark that cannot be read.
+pub fn read_delivery_mark(
+    engine: &dyn Engine,
+    key: &[u8],
+) -> Result<Option<ChangePosition>, EngineError> {
+    let Some(value) = engine.get(Keyspace::System, key)? else {
+        return Ok(None);
+    };
+    let position = value.strip_prefix(&[MARK_VERSION]).and_then(position_in);
+    position
+        .map(Some)
+        .ok_or_else(|| EngineError::Io("a delivery mark is damaged".into()))
+}
+
+/// Prefix of what a partition keeps of backfills of its table's indexes.
+pub fn backfill_prefix(partition_id: u64) -> Vec<u8> {
+    let mut key = vec![BACKFILL];
+    key.extend_from_slice(&partition_id.to_be_bytes());
+    key
+}
+
+/// Key of what a partition keeps of the backfill of one index.
+pub fn backfill_key(partition_id: u64, index: u64) -> Bytes {
+    let mut key = backfill_prefix(partition_id);
+    key.extend_from_slice(&index.to_be_bytes());
+    Bytes::from(key)
+}
+
 fn group_prefix(kind: u8, group: GroupId) -> Vec<u8> {
     let mut key = vec![kind];
     key.extend_from_slice(&group.0.to_be_bytes());
@@ -179,6 +245,37 @@ pub fn partitions_of(
             Err(problem) => Err(EngineError::Io(Box::new(problem))),
         })
         .collect()
+}
+
+/// A partition that `group` holds and has not retired, by its own state.
+///
+/// # Errors
+/// The engine's, or a row that cannot be read.
+pub fn open_partition(
+    engine: &dyn Engine,
+    group: GroupId,
+    partition_id: u64,
+) -> Result<Option<PartitionRow>, EngineError> {
+    let key = |kind| {
+        let mut key = group_prefix(kind, group);
+        key.extend_from_slice(&partition_id.to_be_bytes());
+        key
+    };
+    if engine.get(Keyspace::System, &key(RETIRED))?.is_some() {
+        return Ok(None);
+    }
+    let Some(row) = engine.get(Keyspace::System, &key(PARTITION_STATE))? else {
+        return Ok(None);
+    };
+    let row =
+        PartitionStateRow::decode(&row).map_err(|problem| EngineError::Io(Box::new(problem)))?;
+    Ok(Some(PartitionRow {
+        partition_id,
+        first_hash: row.first_hash,
+        last_hash: row.last_hash,
+        group_id: group.0,
+        epoch: row.epoch,
+    }))
 }
 
 /// The partitions that `group` has retired.
@@ -246,8 +343,14 @@ impl GroupData for GroupRanges {
             for prefix in stream_prefixes(partition_id) {
                 ranges.push(prefix_range(Keyspace::Changes, prefix));
             }
-            ranges.push(prefix_range(Keyspace::System, mark_prefix(partition_id)));
-            ranges.push(prefix_range(Keyspace::System, lock_prefix(partition_id)));
+            for prefix in [
+                mark_prefix(partition_id),
+                lock_prefix(partition_id),
+                delivery_mark_prefix(partition_id),
+                backfill_prefix(partition_id),
+            ] {
+                ranges.push(prefix_range(Keyspace::System, prefix));
+            }
         }
         Ok(ranges)
     }

@@ -78,6 +78,16 @@ impl Latches {
         Some(latches)
     }
 
+    /// The latch of `item_key`, if it is free now. Whoever holds one latch takes others only so, or
+    /// in an order that all keep.
+    pub fn try_lock(&self, item_key: &[u8]) -> Option<Latch> {
+        let slot = usize::try_from(latch_of(item_key))
+            .ok()
+            .and_then(|at| self.slots.get(at))?;
+        let guard = Arc::clone(slot).try_lock_owned().ok()?;
+        Some(Latch { _guard: guard })
+    }
+
     /// Waits until each latch was free at some moment after the call: whatever held one at the call
     /// is settled. `false` at the deadline.
     ///

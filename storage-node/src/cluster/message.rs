@@ -104,6 +104,10 @@ pub enum DataRequest {
     Transaction(TransactionRequest),
     /// Read a stream in partitions of one group.
     Stream(StreamMessage),
+    /// Take in changes of a global index.
+    Deliver(super::delivery::Parcel),
+    /// Carry a bounded number of existing items of a partition to a new global index.
+    Backfill(super::backfill::BackfillMessage),
 }
 
 /// Something about a stream in partitions of one group.
@@ -314,7 +318,7 @@ pub struct ReadMessage {
 pub struct PageMessage {
     /// The table's name.
     pub table: String,
-    /// The partition.
+    /// The partition, of the table or of a global index.
     pub route: Route,
     /// Strongly consistent.
     pub consistent: bool,
@@ -342,6 +346,9 @@ pub struct PageMessage {
     pub names: Option<BTreeMap<String, String>>,
     /// `ExpressionAttributeValues` as an item.
     pub values: Option<Bytes>,
+    /// The range is one of this local index (by storage id), and the items of its entries are asked
+    /// for rather than the entries.
+    pub fetch_for_index: Option<u64>,
 }
 
 /// What one partition gave to a page.
@@ -359,6 +366,10 @@ pub struct PageOutcome {
     pub last_key: Option<Bytes>,
     /// The page was cut, by a limit, its size or its time.
     pub stopped: bool,
+    /// Bytes of items that were fetched for entries of a local index.
+    pub fetched_size_bytes: u32,
+    /// Read capacity units of those items, each rounded by itself.
+    pub fetched_units: f64,
 }
 
 /// Operations that change the catalog.
@@ -435,6 +446,8 @@ pub enum DataAnswer {
     Transaction(TransactionAnswer),
     /// To `Stream`.
     Stream(StreamAnswer),
+    /// To `Backfill`.
+    Backfilled(super::backfill::BackfillProgress),
 }
 
 /// Why a node did not do what it was asked.

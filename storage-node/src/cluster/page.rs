@@ -7,31 +7,31 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use stator_model::capacity::read_units;
-use stator_model::error::{ApiError, Usage};
+use stator_model::error::ApiError;
 use stator_model::expression::{
     ConditionExpression, ExpressionContext, ExpressionKind, ProjectionExpression,
 };
-use stator_model::key::{KeySchema, PrimaryKey};
+use stator_model::key::KeySchema;
 use stator_model::limits::PAGE_SIZE_BYTES_MAX;
 use stator_model::value::{AttributeValue, Item};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::catalog::rows::PartitionRow;
-use super::message::{DataAnswer, DataRequest, PageMessage, PageOutcome, Refusal};
+use super::catalog::table::{holder_of, route_to};
+use super::message::{DataAnswer, DataRequest, PageMessage, PageOutcome, Refusal, Route};
 use super::route::{RouteError, Routed, deadline_in, refuse, refuse_storage};
 use super::{Cluster, Table};
-use crate::engine::{Direction, Engine, Keyspace};
+use crate::engine::{Direction, Engine, EngineSnapshot, Keyspace};
 use crate::replication::GroupId;
-use crate::table::StoredItem;
 use crate::table::codec::{attributes_to_bytes, decode_attributes};
 use crate::table::codec_json::item_to_json;
-use crate::table::keys::{KeyRange, PREFIX_LEN, hash_range, item_key};
+use crate::table::keys::{KeyRange, PREFIX_LEN, StorageId, hash_range};
+use crate::table::{IndexDefinition, StoredItem};
 
 /// How long one partition may work on a page before it is cut.
 const PAGE_TIME_MAX: Duration = Duration::from_millis(500);
@@ -70,6 +70,76 @@ pub struct PageTexts {
     pub values: Option<BTreeMap<String, AttributeValue>>,
 }
 
+/// What a page reads: a table or one of its indexes.
+#[derive(Debug, Clone, Copy)]
+pub struct PageSource<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The index, if not the table itself.
+    pub index: Option<&'a IndexDefinition>,
+    /// Read each item that an entry of a local index belongs to, for attributes that the entry lacks.
+    pub fetches_items: bool,
+}
+
+impl<'a> PageSource<'a> {
+    /// The table itself.
+    #[must_use]
+    pub fn of_table(table: &'a Table) -> Self {
+        Self {
+            table,
+            index: None,
+            fetches_items: false,
+        }
+    }
+
+    /// Prefix of the keys that are read.
+    #[must_use]
+    pub fn storage_id(&self) -> StorageId {
+        self.index
+            .map_or_else(|| self.table.storage_id(), |index| index.storage_id)
+    }
+
+    fn partitions(&self) -> &'a [PartitionRow] {
+        self.table.partitions(self.index)
+    }
+
+    /// The index, if it is a global one.
+    pub(super) fn global_index(&self) -> Option<&'a IndexDefinition> {
+        self.index.filter(|index| !index.is_local)
+    }
+
+    fn route(&self, partition: &PartitionRow) -> Route {
+        let global = self.global_index();
+        let holder = global.map_or_else(|| self.table.storage_id(), |index| index.storage_id);
+        route_to(holder, partition)
+    }
+
+    /// The key attributes in the key of an item or entry.
+    fn key_item(&self, engine_key: &[u8]) -> Option<Item> {
+        match self.index {
+            Some(index) => index.key_item(engine_key),
+            None => key_item(engine_key, &self.table.key_schema),
+        }
+    }
+
+    fn fetch(&self) -> Option<Fetch<'a>> {
+        let index = self
+            .index
+            .filter(|index| index.is_local && self.fetches_items)?;
+        Some(Fetch {
+            index,
+            table: self.table.storage_id(),
+        })
+    }
+}
+
+/// How to read the item of an entry.
+#[derive(Clone, Copy)]
+struct Fetch<'a> {
+    index: &'a IndexDefinition,
+    table: StorageId,
+}
+
 /// A page.
 #[derive(Debug, Default)]
 pub struct Page {
@@ -79,12 +149,16 @@ pub struct Page {
     pub count: u32,
     /// Items evaluated.
     pub scanned_count: u32,
-    /// Bytes evaluated.
+    /// Bytes evaluated: of items, or of entries of an index.
     pub scanned_size_bytes: u64,
+    /// Read capacity units of items that were fetched for entries of a local index.
+    pub fetched_units: f64,
     /// `LastEvaluatedKey`: only a page that was cut has one.
     pub last_key: Option<Item>,
     /// Engine key of the last item evaluated.
     last_engine_key: Option<Bytes>,
+    /// Bytes of fetched items, which count towards the size of the page.
+    fetched_size_bytes: u64,
 }
 
 /// How much of a page one partition may still fill.
@@ -98,66 +172,66 @@ struct Room {
 
 struct RoutedPage<'a> {
     query: &'a PageQuery,
-    table: &'a Table,
+    source: PageSource<'a>,
     partition: &'a PartitionRow,
     range: KeyRange,
     room: Room,
 }
 
 impl Cluster {
-    /// A page of the items in `range`, which lies in the partition of `hash`.
+    /// A page of what lies in `range`, which lies in the partition of `hash`.
     ///
     /// # Errors
     /// A 500 at the deadline, or when a stored item cannot be read.
     pub async fn query(
         &self,
-        table: &Arc<Table>,
+        source: PageSource<'_>,
         hash: u64,
         range: KeyRange,
         query: &PageQuery,
         deadline: Instant,
     ) -> Result<Page, ApiError> {
         let mut page = Page::default();
-        let partition = table
-            .partition_of(hash)
+        let partition = holder_of(source.partitions(), hash)
             .ok_or_else(|| ApiError::internal("the table has no partition for the key"))?;
-        self.add_to_page(&mut page, table, partition, range, query, deadline)
+        self.add_to_page(&mut page, source, partition, range, query, deadline)
             .await
-            .map_err(|error| stale_is_gone(table, error))?;
+            .map_err(|error| stale_is_gone(source.table, error))?;
         Ok(page)
     }
 
-    /// A page of the items whose hash lies in `hashes` (inclusive), after `start`, in hash order.
+    /// A page of what has its hash in `hashes` (inclusive), after `start` (a hash and an engine
+    /// key), in hash order.
     ///
     /// # Errors
     /// As [`Cluster::query`].
     pub async fn scan(
         &self,
-        table: &Arc<Table>,
+        source: PageSource<'_>,
         hashes: (u64, u64),
-        start: Option<&PrimaryKey>,
+        start: Option<(u64, Vec<u8>)>,
         query: &PageQuery,
         deadline: Instant,
     ) -> Result<Page, ApiError> {
         let mut page = Page::default();
-        let first = start.map_or(hashes.0, PrimaryKey::partition_hash);
-        for partition in &table.row.partitions {
+        let first = start.as_ref().map_or(hashes.0, |(hash, _)| *hash);
+        for partition in source.partitions() {
             if partition.last_hash < first || partition.first_hash > hashes.1 {
                 continue;
             }
             let (mut lower, upper) = hash_range(
-                table.storage_id(),
+                source.storage_id(),
                 partition.first_hash.max(hashes.0),
                 partition.last_hash.min(hashes.1),
             );
-            if let Some(start) = start.filter(|_| partition.first_hash <= first) {
-                lower = Bound::Excluded(item_key(table.storage_id(), start));
+            if let Some((_, key)) = start.as_ref().filter(|_| partition.first_hash <= first) {
+                lower = Bound::Excluded(key.clone());
             }
             let range = (lower, upper);
             let stopped = self
-                .add_to_page(&mut page, table, partition, range, query, deadline)
+                .add_to_page(&mut page, source, partition, range, query, deadline)
                 .await
-                .map_err(|error| stale_is_gone(table, error))?;
+                .map_err(|error| stale_is_gone(source.table, error))?;
             if stopped {
                 break;
             }
@@ -169,7 +243,7 @@ impl Cluster {
     async fn add_to_page(
         &self,
         page: &mut Page,
-        table: &Table,
+        source: PageSource<'_>,
         partition: &PartitionRow,
         range: KeyRange,
         query: &PageQuery,
@@ -177,11 +251,12 @@ impl Cluster {
     ) -> Result<bool, RouteError> {
         // A page that has begun goes on: what it consumes is charged all the same.
         if page.scanned_count == 0 {
-            self.admit(table, Usage::Read, partition.partition_id)
+            self.admit_page(source, partition.partition_id)
                 .map_err(RouteError::Api)?;
         }
         let size_max = u64::try_from(PAGE_SIZE_BYTES_MAX).unwrap_or(u64::MAX);
-        let left = size_max.saturating_sub(page.scanned_size_bytes);
+        let used = page.scanned_size_bytes + page.fetched_size_bytes;
+        let left = size_max.saturating_sub(used);
         let room = Room {
             limit: query
                 .limit
@@ -192,7 +267,7 @@ impl Cluster {
         };
         let routed = RoutedPage {
             query,
-            table,
+            source,
             partition,
             range,
             room,
@@ -200,7 +275,7 @@ impl Cluster {
         let outcome = self.route(&routed, deadline).await?;
         let size = usize::try_from(outcome.scanned_size_bytes).unwrap_or(usize::MAX);
         let units = read_units(size, query.consistent);
-        self.charge(table, Usage::Read, partition.partition_id, units);
+        self.charge_page(source, partition.partition_id, units, outcome.fetched_units);
         if !outcome.items_json.is_empty() {
             if !page.items_json.is_empty() {
                 page.items_json.push(b',');
@@ -210,6 +285,8 @@ impl Cluster {
         page.count += outcome.count;
         page.scanned_count += outcome.scanned_count;
         page.scanned_size_bytes += u64::from(outcome.scanned_size_bytes);
+        page.fetched_size_bytes += u64::from(outcome.fetched_size_bytes);
+        page.fetched_units += outcome.fetched_units;
         // A page may be cut before the first item of a partition: its last key is then that of an
         // earlier one.
         if let Some(last) = outcome.last_key {
@@ -217,7 +294,7 @@ impl Cluster {
         }
         if outcome.stopped {
             page.last_key = match &page.last_engine_key {
-                Some(last) => Some(key_item(last, &table.key_schema).ok_or_else(|| {
+                Some(last) => Some(source.key_item(last).ok_or_else(|| {
                     RouteError::Api(ApiError::internal("an item key in the store is damaged"))
                 })?),
                 None => None,
@@ -232,6 +309,7 @@ impl Cluster {
         range: &KeyRange,
         query: &PageQuery,
         room: Room,
+        fetch: Option<Fetch<'_>>,
         deadline: Instant,
     ) -> Result<PageOutcome, Refusal> {
         let local = self.local_group(GroupId(partition.group_id))?;
@@ -243,7 +321,7 @@ impl Cluster {
                 .ok_or_else(|| local.not_leader())?;
             self.check_partition(local, leadership, partition)?;
         }
-        evaluate_page(&*self.engine, range, query, room).await
+        evaluate_page(&*self.engine, range, query, room, fetch).await
     }
 
     /// A page that another node's router sent here.
@@ -252,9 +330,20 @@ impl Cluster {
         message: PageMessage,
     ) -> Result<PageOutcome, Refusal> {
         let deadline = deadline_in(message.deadline_millis);
-        let (_, partition) = self
+        let (table, partition) = self
             .resolve_route(&message.table, message.route, deadline)
             .await?;
+        let fetch = match message.fetch_for_index {
+            None => None,
+            Some(index) => Some(Fetch {
+                index: table
+                    .local_indexes
+                    .iter()
+                    .find(|local| local.storage_id.0 == index)
+                    .ok_or(Refusal::StaleRoute)?,
+                table: table.storage_id(),
+            }),
+        };
         let range = (owned(message.lower.clone()), owned(message.upper.clone()));
         let room = Room {
             limit: message.limit,
@@ -262,7 +351,7 @@ impl Cluster {
             first_always: message.first_always,
         };
         let query = from_message(message).map_err(|error| refuse(&error))?;
-        self.page_here(&partition, &range, &query, room, deadline)
+        self.page_here(&partition, &range, &query, room, fetch, deadline)
             .await
     }
 }
@@ -272,6 +361,7 @@ async fn evaluate_page(
     range: &KeyRange,
     query: &PageQuery,
     room: Room,
+    fetch: Option<Fetch<'_>>,
 ) -> Result<PageOutcome, Refusal> {
     let direction = if query.backward {
         Direction::Backward
@@ -279,7 +369,9 @@ async fn evaluate_page(
         Direction::Forward
     };
     let (lower, upper) = (borrowed(&range.0), borrowed(&range.1));
-    let mut entries = engine.scan(Keyspace::Items, lower, upper, direction);
+    // Entries of an index and their items have to be of one moment.
+    let state = engine.snapshot();
+    let mut entries = state.scan(Keyspace::Items, lower, upper, direction);
     let started = Instant::now();
     let mut out = PageOutcome::default();
     let mut items = Vec::new();
@@ -291,16 +383,29 @@ async fn evaluate_page(
         let Some(entry) = entries.next() else { break };
         let (key, value) = entry.map_err(|problem| refuse_storage(&problem))?;
         let stored = StoredItem::open(value).map_err(|problem| refuse_storage(&problem))?;
-        let size = u32::try_from(stored.size_bytes).unwrap_or(u32::MAX);
-        let size_after = out.scanned_size_bytes.saturating_add(size);
+        let item = match fetch {
+            Some(fetch) => fetch.item(&*state, &key)?,
+            None => None,
+        };
+        let size = size_of(&stored);
+        let fetched = item.as_ref().map_or(0, size_of);
+        let size_after = out
+            .scanned_size_bytes
+            .saturating_add(out.fetched_size_bytes)
+            .saturating_add(size)
+            .saturating_add(fetched);
         let is_first = out.scanned_count == 0 && room.first_always;
         if size_after > room.size_bytes && !is_first {
             out.stopped = true;
             break;
         }
-        out.scanned_size_bytes = size_after;
+        out.scanned_size_bytes += size;
+        out.fetched_size_bytes += fetched;
         out.scanned_count += 1;
-        if add_item(query, &stored, &mut items)? {
+        if let Some(item) = &item {
+            out.fetched_units += read_units(item.size_bytes, query.consistent);
+        }
+        if add_item(query, item.as_ref().unwrap_or(&stored), &mut items)? {
             out.count += 1;
         }
         out.last_key = Some(key);
@@ -314,6 +419,30 @@ async fn evaluate_page(
     }
     out.items_json = items.into();
     Ok(out)
+}
+
+fn size_of(stored: &StoredItem) -> u32 {
+    u32::try_from(stored.size_bytes).unwrap_or(u32::MAX)
+}
+
+impl Fetch<'_> {
+    /// The item that the entry under `entry_key` belongs to.
+    fn item(
+        &self,
+        state: &dyn EngineSnapshot,
+        entry_key: &[u8],
+    ) -> Result<Option<StoredItem>, Refusal> {
+        let Some(key) = self.index.item_key(entry_key, self.table) else {
+            tracing::error!(index = self.index.name, "the key of an entry is damaged");
+            return Err(Refusal::StorageFailed);
+        };
+        state
+            .get(Keyspace::Items, &key)
+            .map_err(|problem| refuse_storage(&problem))?
+            .map(StoredItem::open)
+            .transpose()
+            .map_err(|problem| refuse_storage(&problem))
+    }
 }
 
 /// Filters one item and appends it; says whether it passed.
@@ -355,8 +484,16 @@ impl Routed for RoutedPage<'_> {
     }
 
     async fn local(&self, cluster: &Cluster, deadline: Instant) -> Result<PageOutcome, Refusal> {
+        let (query, fetch) = (self.query, self.source.fetch());
         cluster
-            .page_here(self.partition, &self.range, self.query, self.room, deadline)
+            .page_here(
+                self.partition,
+                &self.range,
+                query,
+                self.room,
+                fetch,
+                deadline,
+            )
             .await
     }
 
@@ -364,8 +501,8 @@ impl Routed for RoutedPage<'_> {
         let texts = &self.query.texts;
         let shared = |bound: &Bound<Vec<u8>>| bound.clone().map(Bytes::from);
         DataRequest::Page(PageMessage {
-            table: self.table.row.name.clone(),
-            route: self.table.route(self.partition),
+            table: self.source.table.row.name.clone(),
+            route: self.source.route(self.partition),
             consistent: self.query.consistent,
             deadline_millis,
             lower: shared(&self.range.0),
@@ -379,6 +516,7 @@ impl Routed for RoutedPage<'_> {
             projection: texts.projection.clone(),
             names: texts.names.clone(),
             values: texts.values.as_ref().map(attributes_to_bytes),
+            fetch_for_index: self.source.fetch().map(|fetch| fetch.index.storage_id.0),
         })
     }
 

@@ -81,6 +81,14 @@ impl Cluster {
                 .stream_for_router(message)
                 .await
                 .map(DataAnswer::Stream),
+            DataRequest::Deliver(parcel) => {
+                self.take_parcel(parcel).await?;
+                Ok(DataAnswer::Done)
+            }
+            DataRequest::Backfill(message) => self
+                .backfill_as_leader(&message)
+                .await
+                .map(DataAnswer::Backfilled),
         }
     }
 }

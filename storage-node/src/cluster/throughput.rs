@@ -9,7 +9,7 @@ use std::time::Duration;
 use stator_model::error::{ApiError, Usage};
 
 use super::catalog::rows::{IndexBillingRow, TableRow, WarmRow};
-use super::{Cluster, Table};
+use super::{Cluster, PageSource, Table};
 use crate::table::IndexUnits;
 use crate::throttle::{Consumer, Limits};
 
@@ -106,6 +106,36 @@ impl Cluster {
         self.charge(table, Usage::Write, partition, table_units + local);
         for arm in index_units.iter().filter(|arm| !arm.is_local) {
             self.charge_index(table, &arm.name, Usage::Write, partition, arm.units);
+        }
+    }
+
+    /// Whether what a page reads has capacity: a global index its own, all else the table's.
+    ///
+    /// # Errors
+    /// A throttling error with its reason.
+    pub(super) fn admit_page(
+        &self,
+        source: PageSource<'_>,
+        partition: u64,
+    ) -> Result<(), ApiError> {
+        match source.global_index() {
+            Some(index) => self.admit_index(source.table, &index.name, Usage::Read, partition),
+            None => self.admit(source.table, Usage::Read, partition),
+        }
+    }
+
+    /// Takes what a page consumed, fetched items among it.
+    pub(super) fn charge_page(
+        &self,
+        source: PageSource<'_>,
+        partition: u64,
+        units: f64,
+        fetched_units: f64,
+    ) {
+        let table = source.table;
+        match source.global_index() {
+            Some(index) => self.charge_index(table, &index.name, Usage::Read, partition, units),
+            None => self.charge(table, Usage::Read, partition, units + fetched_units),
         }
     }
 

@@ -162,6 +162,9 @@ impl Cluster {
         let partition_id = partition.partition_id;
         self.admit(&led.table, Usage::Write, partition_id)
             .map_err(|error| refuse(&error))?;
+        if !led.readers.indexes.is_empty() {
+            local.outbox.check(&led.table, partition_id)?;
+        }
         let current = self
             .engine
             .get(Keyspace::Items, &key)
@@ -169,7 +172,7 @@ impl Cluster {
             .map(StoredItem::open)
             .transpose()
             .map_err(|problem| refuse_storage(&problem))?;
-        let evaluated = match evaluate(operation, &led.table.key_schema, current.as_ref()) {
+        let evaluated = match evaluate(operation, led.table.item_rules(), current.as_ref()) {
             Ok(evaluated) => evaluated,
             Err(EvaluateError::Api(error)) => {
                 local.confirm(leadership, deadline).await?;
@@ -309,13 +312,8 @@ impl Cluster {
 
     fn find_route(&self, name: &str, route: Route) -> Option<(Arc<Table>, PartitionRow)> {
         let table = self.catalog.table(name)?;
-        let partition = table
-            .row
-            .partitions
-            .iter()
-            .find(|p| p.partition_id == route.partition_id)?
-            .clone();
-        (table.is_active() && table.route(&partition) == route).then_some((table, partition))
+        let partition = table.partition_at(route)?.clone();
+        table.is_active().then_some((table, partition))
     }
 }
 

@@ -236,6 +236,22 @@ impl GroupHandle {
         self.inner.progress.applied()
     }
 
+    /// The prefixes of [`super::Append`]s that were applied on this node since the last call, and how many records
+    /// each. For one reader, which looks at the data itself first: what was applied before the node started, or came
+    /// in a snapshot, is not told.
+    #[must_use]
+    pub fn take_appended(&self) -> std::collections::BTreeMap<Bytes, u64> {
+        self.inner.progress.take_appended()
+    }
+
+    /// Waits until [`GroupHandle::take_appended`] has something to tell.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping the future.
+    pub async fn appended(&self) {
+        self.inner.progress.appended().await;
+    }
+
     /// Whether this node's data of the group may be read at all: not while a snapshot replaces it.
     #[must_use]
     pub fn is_readable(&self) -> bool {

@@ -1,8 +1,11 @@
-//! What a group's state machine tells the rest of the node about itself, without a lock.
+//! What a group's state machine tells the rest of the node about itself.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tokio::sync::watch;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
 
 use super::log::LogPosition;
 use super::rows::AppliedState;
@@ -15,6 +18,9 @@ pub(super) struct Progress {
     /// The greatest time applied or issued.
     clock: AtomicU64,
     installing: AtomicBool,
+    /// How many records were appended under each prefix since somebody asked.
+    appended: Mutex<BTreeMap<Bytes, u64>>,
+    appended_some: Notify,
 }
 
 impl Progress {
@@ -24,6 +30,8 @@ impl Progress {
             position: watch::channel(None).0,
             clock: AtomicU64::new(0),
             installing: AtomicBool::new(false),
+            appended: Mutex::default(),
+            appended_some: Notify::new(),
         }
     }
 
@@ -32,6 +40,27 @@ impl Progress {
         self.position.send_replace(state.applied);
         self.applied
             .send_replace(state.applied.map_or(0, |applied| applied.log_index));
+    }
+
+    /// Records of commands were applied; called once they can be read.
+    pub(super) fn add_appended(&self, records: BTreeMap<Bytes, u64>) {
+        if records.is_empty() {
+            return;
+        }
+        let mut appended = self.appended.lock();
+        for (prefix, count) in records {
+            *appended.entry(prefix).or_default() += count;
+        }
+        drop(appended);
+        self.appended_some.notify_one();
+    }
+
+    pub(super) fn take_appended(&self) -> BTreeMap<Bytes, u64> {
+        std::mem::take(&mut *self.appended.lock())
+    }
+
+    pub(super) async fn appended(&self) {
+        self.appended_some.notified().await;
     }
 
     pub(super) fn set_installing(&self, installing: bool) {

@@ -62,6 +62,8 @@ struct Staged {
     size_bytes: usize,
     /// Requests that took effect in this batch, which the engine does not show yet.
     outcomes: BTreeMap<RequestId, Bytes>,
+    /// Records appended under each prefix.
+    appended: BTreeMap<Bytes, u64>,
     replies: Vec<(openraft::storage::ApplyResponder<Types>, Reply)>,
 }
 
@@ -162,6 +164,7 @@ impl StateMachine {
         }
         for (ordinal, append) in (0_u16..).zip(command.appends) {
             let key = append.key(position.log_index, ordinal);
+            *staged.appended.entry(append.prefix).or_default() += 1;
             staged.batch.put(append.keyspace, key, append.value);
         }
         Ok(Reply::Applied)
@@ -229,6 +232,7 @@ impl StateMachine {
         let Staged {
             mut batch,
             entries,
+            appended,
             replies,
             ..
         } = std::mem::take(staged);
@@ -243,6 +247,7 @@ impl StateMachine {
         self.engine.write(batch).map_err(io::Error::other)?;
         self.metrics.applied_entries.inc_by(entries as u64);
         self.progress.set(&self.state);
+        self.progress.add_appended(appended);
         for (responder, reply) in replies {
             responder.send(reply);
         }

@@ -212,6 +212,13 @@ pub fn outbox_append_prefix(partition_id: u64, epoch: u64) -> Bytes {
     append_prefix(OUTBOX, partition_id, epoch)
 }
 
+/// The partition whose outbox is appended to under `prefix`; `None` for another prefix.
+#[must_use]
+pub fn outbox_partition(prefix: &[u8]) -> Option<u64> {
+    let rest = prefix.strip_prefix(&[OUTBOX])?;
+    rest.first_chunk().map(|id| u64::from_be_bytes(*id))
+}
+
 fn prefix(kind: u8, partition_id: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(17 + APPEND_SUFFIX_LEN);
     key.push(kind);
@@ -228,7 +235,13 @@ fn append_prefix(kind: u8, partition_id: u64, epoch: u64) -> Bytes {
 /// The position in a record's key; `None` for bytes that are no such key.
 #[must_use]
 pub fn position_of(key: &[u8]) -> Option<ChangePosition> {
-    let rest = key.get(9..)?;
+    position_in(key.get(9..)?)
+}
+
+/// The position that these 18 bytes are; `None` for other bytes.
+#[must_use]
+pub fn position_in(bytes: &[u8]) -> Option<ChangePosition> {
+    let rest = bytes;
     let (epoch, rest) = rest.split_first_chunk::<8>()?;
     let (log_index, rest) = rest.split_first_chunk::<8>()?;
     let number: [u8; 2] = rest.try_into().ok()?;
@@ -292,6 +305,8 @@ mod tests {
             number: 4,
         };
         assert_eq!(append.key(9, 4), key_at(outbox_prefix(3), position));
+        assert_eq!(outbox_partition(&append.prefix), Some(3));
+        assert_eq!(outbox_partition(&stream_append_prefix(3, 2)), None);
     }
 
     #[test]

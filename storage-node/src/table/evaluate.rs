@@ -13,6 +13,7 @@ use stator_model::limits::ITEM_SIZE_BYTES_MAX;
 use stator_model::value::{AttributeValue, Item, item_size_bytes, items_data_equal};
 
 use super::codec::CodecError;
+use super::index_check::ItemRules;
 use super::stored::StoredItem;
 use crate::cluster::message::ReturnValuesMessage;
 use crate::replication::ChangeKind;
@@ -91,16 +92,16 @@ impl From<CodecError> for EvaluateError {
     }
 }
 
-/// Evaluates `operation` on the `current` item.
+/// Evaluates `operation` on the `current` item of a table with these `rules`.
 ///
 /// # Errors
 /// [`EvaluateError`]: nothing is to be written.
 pub fn evaluate<'a>(
     operation: &'a WriteOperation,
-    schema: &KeySchema,
+    rules: ItemRules<'_>,
     current: Option<&StoredItem>,
 ) -> Result<Evaluated<'a>, EvaluateError> {
-    evaluate_with(operation, schema, current, UpdatedSize::WithActions)
+    evaluate_with(operation, rules, current, UpdatedSize::WithActions)
 }
 
 /// As [`evaluate`], for an action of a transaction, where the limit on an updated item is that of
@@ -110,10 +111,10 @@ pub fn evaluate<'a>(
 /// As [`evaluate`].
 pub fn evaluate_in_transaction<'a>(
     operation: &'a WriteOperation,
-    schema: &KeySchema,
+    rules: ItemRules<'_>,
     current: Option<&StoredItem>,
 ) -> Result<Evaluated<'a>, EvaluateError> {
-    evaluate_with(operation, schema, current, UpdatedSize::Flat)
+    evaluate_with(operation, rules, current, UpdatedSize::Flat)
 }
 
 /// What the limit on an updated item is about.
@@ -127,10 +128,13 @@ enum UpdatedSize {
 
 fn evaluate_with<'a>(
     operation: &'a WriteOperation,
-    schema: &KeySchema,
+    rules: ItemRules<'_>,
     current: Option<&StoredItem>,
     measured: UpdatedSize,
 ) -> Result<Evaluated<'a>, EvaluateError> {
+    if let WriteAction::Put(item) = &operation.action {
+        rules.check_put(item)?;
+    }
     let mut old = Old {
         stored: current,
         decoded: None,
@@ -149,7 +153,7 @@ fn evaluate_with<'a>(
         WriteAction::Put(item) => put(operation, item, old),
         WriteAction::Delete => delete(operation, old),
         WriteAction::Update { key, expression } => {
-            update(operation, schema, key, expression.as_ref(), old, measured)
+            update(operation, rules, key, expression.as_ref(), old, measured)
         }
     }
 }
@@ -231,7 +235,7 @@ fn delete<'a>(operation: &WriteOperation, old: Old<'_>) -> Result<Evaluated<'a>,
 
 fn update<'a>(
     operation: &WriteOperation,
-    schema: &KeySchema,
+    rules: ItemRules<'_>,
     key: &Item,
     expression: Option<&UpdateExpression>,
     old: Old<'_>,
@@ -245,8 +249,9 @@ fn update<'a>(
     };
     let new_size = new.as_ref().map_or(0, item_size_bytes);
     if let Some(new) = &new {
+        rules.check_update(old.as_ref(), new)?;
         let expression = expression.filter(|_| measured == UpdatedSize::WithActions);
-        check_updated_size(schema, new, new_size, expression)?;
+        check_updated_size(rules.key, new, new_size, expression)?;
     }
     let unchanged = match (&old, &new) {
         (Some(old), Some(new)) => items_data_equal(old, new),

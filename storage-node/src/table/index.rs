@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use stator_model::key::{KeyAttribute, KeySchema, partition_hash_of};
+use stator_model::limits::{PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX};
 use stator_model::memcomparable;
 use stator_model::value::{AttributeValue, Item};
 
@@ -65,10 +66,20 @@ impl IndexDefinition {
 
     /// The key of the entry that `item` has here; `None` if it has none.
     ///
-    /// An attribute of another type than the index's counts as absent: writes are checked, but a
-    /// backfill meets items that were written before the index was asked for.
+    /// An attribute that the index cannot hold (of another type, empty, too long) counts as absent:
+    /// writes are checked, but a backfill meets items that were written before the index was asked
+    /// for.
     pub fn entry_key(&self, item: &Item) -> Option<Bytes> {
         let hash_values = values_of(item, &self.hash_keys)?;
+        let range_values = values_of(item, &self.range_keys)?;
+        let total = |values: &[&AttributeValue]| -> usize {
+            values.iter().map(|value| key_len(value)).sum()
+        };
+        if total(&hash_values) > PARTITION_KEY_BYTES_MAX
+            || total(&range_values) > SORT_KEY_BYTES_MAX
+        {
+            return None;
+        }
         let mut key = hash_prefix(self.storage_id, partition_hash_of(&hash_values));
         for attribute in self.entry_attributes() {
             memcomparable::encode(value_of(item, attribute)?, &mut key);
@@ -105,6 +116,48 @@ impl IndexDefinition {
         }
     }
 
+    /// The key schema of an index whose keys are one attribute each.
+    pub fn single_key_schema(&self) -> Option<KeySchema> {
+        match (&*self.hash_keys, &*self.range_keys) {
+            ([hash], []) => Some(KeySchema {
+                partition_key: hash.clone(),
+                sort_key: None,
+            }),
+            ([hash], [range]) => Some(KeySchema {
+                partition_key: hash.clone(),
+                sort_key: Some(range.clone()),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The common prefix of the entries with these values of the HASH attributes, then of the first
+    /// RANGE attributes; and the hash that finds their partition.
+    pub fn key_prefix(&self, hash: &[AttributeValue], range: &[AttributeValue]) -> (u64, Vec<u8>) {
+        let values: Vec<&AttributeValue> = hash.iter().collect();
+        let placement = partition_hash_of(&values);
+        let mut prefix = hash_prefix(self.storage_id, placement);
+        for value in hash.iter().chain(range) {
+            memcomparable::encode(value, &mut prefix);
+        }
+        (placement, prefix)
+    }
+
+    /// The key of the item in `table` that an entry of this local index belongs to; `None` for
+    /// bytes that are no such key.
+    pub fn item_key(&self, entry_key: &[u8], table: StorageId) -> Option<Vec<u8>> {
+        let hash = entry_key.get(8..PREFIX_LEN)?;
+        let rest = entry_key.get(PREFIX_LEN..)?;
+        let (_, partition_key) = memcomparable::decode(rest)?;
+        let (_, index_key) = memcomparable::decode(rest.get(partition_key..)?)?;
+        let mut key = Vec::with_capacity(entry_key.len());
+        key.extend_from_slice(&table.0.to_be_bytes());
+        key.extend_from_slice(hash);
+        key.extend_from_slice(rest.get(..partition_key)?);
+        key.extend_from_slice(rest.get(partition_key + index_key..)?);
+        Some(key)
+    }
+
     /// The key attributes of index and table in an entry's key: a `LastEvaluatedKey`.
     /// `None` for bytes that are no such key.
     pub fn key_item(&self, entry_key: &[u8]) -> Option<Item> {
@@ -133,10 +186,15 @@ fn values_of<'a>(item: &'a Item, attributes: &[KeyAttribute]) -> Option<Vec<&'a 
 }
 
 fn is_empty(value: &AttributeValue) -> bool {
+    matches!(value, AttributeValue::S(_) | AttributeValue::B(_)) && key_len(value) == 0
+}
+
+/// The length that the limits of keys are about: raw bytes or UTF-8; of a number its size.
+pub(super) fn key_len(value: &AttributeValue) -> usize {
     match value {
-        AttributeValue::S(text) => text.is_empty(),
-        AttributeValue::B(bytes) => bytes.is_empty(),
-        _ => false,
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(bytes) => bytes.len(),
+        other => other.size_bytes(),
     }
 }
 
@@ -197,6 +255,8 @@ mod tests {
             assert_eq!(index.entry_key(&part), None, "{missing} of another type");
             part.insert(missing.to_owned(), AttributeValue::S(String::new()));
             assert_eq!(index.entry_key(&part), None, "{missing} empty");
+            part.insert(missing.to_owned(), AttributeValue::S("x".repeat(2049)));
+            assert_eq!(index.entry_key(&part), None, "{missing} too long");
         }
     }
 
@@ -230,7 +290,11 @@ mod tests {
         let local = index(true, &["pk"], &["c"], Projection::All);
         let whole = item(&[("pk", "1"), ("sk", "2"), ("c", "z")]);
         let key = local.entry_key(&whole).unwrap();
-        let hash = schema().key_of_item(&whole).unwrap().partition_hash();
-        assert_eq!(key[8..16], hash.to_be_bytes());
+        let item_key = schema().key_of_item(&whole).unwrap();
+        assert_eq!(key[8..16], item_key.partition_hash().to_be_bytes());
+        assert_eq!(
+            local.item_key(&key, StorageId(3)),
+            Some(super::super::keys::item_key(StorageId(3), &item_key))
+        );
     }
 }

@@ -15,7 +15,7 @@ use stator_model::expression::SortCondition;
 use stator_model::key::PrimaryKey;
 use stator_model::value::AttributeValue;
 
-/// Identifies the data of one table (later: of one index) on disk. Never reused.
+/// Identifies the data of one table or index on disk. Never reused.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -75,27 +75,26 @@ pub fn after_prefix(mut prefix: Vec<u8>) -> Vec<u8> {
     vec![0xff; PREFIX_LEN + 1]
 }
 
-/// The range of a Query: `prefix` is [`partition_key_prefix`], `sort` restricts the sort key.
+/// The range of a Query: `prefix` is [`partition_key_prefix`] or that of an index's key values, `sort`
+/// restricts the next key attribute. More attributes may follow it in the keys.
 pub fn query_range(prefix: &[u8], sort: Option<&SortCondition>) -> KeyRange {
     let with = |value: &AttributeValue| {
         let mut key = prefix.to_vec();
         stator_model::memcomparable::encode(value, &mut key);
         key
     };
+    let from = |value: &AttributeValue| Bound::Included(with(value));
+    let after = |value: &AttributeValue| after_prefix(with(value));
     let start = || Bound::Included(prefix.to_vec());
     let end = || Bound::Excluded(after_prefix(prefix.to_vec()));
     match sort {
         None => (start(), end()),
-        Some(SortCondition::Eq(value)) => {
-            (Bound::Included(with(value)), Bound::Included(with(value)))
-        }
+        Some(SortCondition::Eq(value)) => (from(value), Bound::Excluded(after(value))),
         Some(SortCondition::Lt(value)) => (start(), Bound::Excluded(with(value))),
-        Some(SortCondition::Le(value)) => (start(), Bound::Included(with(value))),
-        Some(SortCondition::Gt(value)) => (Bound::Excluded(with(value)), end()),
-        Some(SortCondition::Ge(value)) => (Bound::Included(with(value)), end()),
-        Some(SortCondition::Between(low, high)) => {
-            (Bound::Included(with(low)), Bound::Included(with(high)))
-        }
+        Some(SortCondition::Le(value)) => (start(), Bound::Excluded(after(value))),
+        Some(SortCondition::Gt(value)) => (Bound::Included(after(value)), end()),
+        Some(SortCondition::Ge(value)) => (from(value), end()),
+        Some(SortCondition::Between(low, high)) => (from(low), Bound::Excluded(after(high))),
         Some(SortCondition::BeginsWith(value)) => {
             let mut low = prefix.to_vec();
             stator_model::memcomparable::encode_prefix(value, &mut low);
@@ -166,8 +165,11 @@ mod tests {
             for condition in conditions(&values[0], &values[1]) {
                 let range = query_range(&prefix, Some(&condition));
                 for value in &values {
-                    let inside = range.contains(&key(&prefix, value));
-                    prop_assert_eq!(inside, condition.matches(value), "{:?} {:?}", condition, value);
+                    let mut found = key(&prefix, value);
+                    prop_assert_eq!(range.contains(&found), condition.matches(value), "{:?} {:?}", condition, value);
+                    // An index's keys go on with the table's.
+                    stator_model::memcomparable::encode(&AttributeValue::S("a".to_owned()), &mut found);
+                    prop_assert_eq!(range.contains(&found), condition.matches(value), "{:?} {:?}", condition, value);
                     prop_assert!(!range.contains(&key(&other, value)));
                 }
             }

@@ -15,7 +15,7 @@ use stator_model::partiql::{
 use stator_model::value::{AttributeValue, Item};
 
 use crate::api::service::Call;
-use crate::cluster::{Page, PageQuery, PageTexts, Table};
+use crate::cluster::{Page, PageQuery, PageSource, PageTexts, Table};
 use crate::table::codec_json::item_to_json;
 use crate::table::keys::{KeyRange, item_key, partition_key_prefix, query_range};
 
@@ -53,7 +53,7 @@ pub(in crate::api) async fn select(
     token: Option<NextToken>,
 ) -> Result<Selected, ApiError> {
     if select.index.is_some() {
-        // This version has no indexes.
+        // Only Query and Scan read indexes in this version.
         return Err(ApiError::validation(
             "The table does not have the specified index",
         ));
@@ -64,10 +64,12 @@ pub(in crate::api) async fn select(
             let start = token
                 .and_then(|token| token.key)
                 .map(|key| table.key_schema.scan_start_key_from_map(&key))
-                .transpose()?;
+                .transpose()?
+                .map(|start| (start.partition_hash(), item_key(table.storage_id(), &start)));
+            let source = PageSource::of_table(table);
             let page = call
                 .cluster
-                .scan(table, (0, u64::MAX), start.as_ref(), &query, call.deadline)
+                .scan(source, (0, u64::MAX), start, &query, call.deadline)
                 .await?;
             let mut selected = Selected::default();
             selected.add(&page, 0, consistent);
@@ -140,7 +142,7 @@ impl Queries<'_> {
                 .call
                 .cluster
                 .query(
-                    self.table,
+                    PageSource::of_table(self.table),
                     range.hash,
                     range.range,
                     &query,

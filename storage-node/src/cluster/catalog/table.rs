@@ -7,6 +7,7 @@ use super::rows::{
     ReadersRow, StreamViewRow, TableRow, TableStatusRow,
 };
 use crate::cluster::message::Route;
+use crate::table::ItemRules;
 use crate::table::changes::{Readers, StreamView};
 use crate::table::index::{IndexDefinition, Projection};
 use crate::table::keys::StorageId;
@@ -82,6 +83,67 @@ impl Table {
         }
     }
 
+    /// What items have to fulfil.
+    pub fn item_rules(&self) -> ItemRules<'_> {
+        ItemRules {
+            key: &self.key_schema,
+            local: &self.local_indexes,
+            global: &self.global_indexes,
+        }
+    }
+
+    /// The index of that name.
+    pub fn index(&self, name: &str) -> Option<&IndexDefinition> {
+        self.local_indexes
+            .iter()
+            .chain(&self.global_indexes)
+            .find(|index| index.name == name)
+    }
+
+    /// Whether an index has this attribute in its key.
+    pub fn is_index_key(&self, attribute: &str) -> bool {
+        let indexes = self.local_indexes.iter().chain(&self.global_indexes);
+        indexes
+            .flat_map(IndexDefinition::key_attributes)
+            .any(|key| key.name == attribute)
+    }
+
+    /// The row of a global index.
+    pub fn global_index_row(&self, storage_id: StorageId) -> Option<&GlobalIndexRow> {
+        self.row
+            .global_indexes
+            .iter()
+            .find(|index| index.storage_id == storage_id.0)
+    }
+
+    /// Where the items of the table lie, or the entries of `index`: those of a local index lie in
+    /// the partitions of their items.
+    pub fn partitions(&self, index: Option<&IndexDefinition>) -> &[PartitionRow] {
+        match index.filter(|index| !index.is_local) {
+            None => &self.row.partitions,
+            Some(index) => self
+                .global_index_row(index.storage_id)
+                .map_or(&[], |row| row.partitions.as_slice()),
+        }
+    }
+
+    /// The partition of the table or of a global index that `route` means; `None` if it is not
+    /// there or has another epoch.
+    pub fn partition_at(&self, route: Route) -> Option<&PartitionRow> {
+        let partitions = if route.storage_id == self.row.storage_id {
+            &self.row.partitions
+        } else {
+            &self
+                .global_index_row(StorageId(route.storage_id))?
+                .partitions
+        };
+        partitions.iter().find(|partition| {
+            partition.partition_id == route.partition_id
+                && partition.group_id == route.group_id
+                && partition.epoch == route.epoch
+        })
+    }
+
     /// Prefix of the table's keys.
     pub fn storage_id(&self) -> StorageId {
         StorageId(self.row.storage_id)
@@ -89,24 +151,30 @@ impl Table {
 
     /// The partition that holds `hash`.
     pub fn partition_of(&self, hash: u64) -> Option<&PartitionRow> {
-        let at = self
-            .row
-            .partitions
-            .partition_point(|partition| partition.last_hash < hash);
-        self.row
-            .partitions
-            .get(at)
-            .filter(|partition| partition.first_hash <= hash)
+        holder_of(&self.row.partitions, hash)
     }
 
     /// Where `partition` is, for a message.
     pub fn route(&self, partition: &PartitionRow) -> Route {
-        Route {
-            storage_id: self.row.storage_id,
-            partition_id: partition.partition_id,
-            group_id: partition.group_id,
-            epoch: partition.epoch,
-        }
+        route_to(self.storage_id(), partition)
+    }
+}
+
+/// The one of `partitions` that holds `hash`.
+pub fn holder_of(partitions: &[PartitionRow], hash: u64) -> Option<&PartitionRow> {
+    let at = partitions.partition_point(|partition| partition.last_hash < hash);
+    partitions
+        .get(at)
+        .filter(|partition| partition.first_hash <= hash)
+}
+
+/// Where a partition of a table or global index is, for a message.
+pub fn route_to(storage_id: StorageId, partition: &PartitionRow) -> Route {
+    Route {
+        storage_id: storage_id.0,
+        partition_id: partition.partition_id,
+        group_id: partition.group_id,
+        epoch: partition.epoch,
     }
 }
 

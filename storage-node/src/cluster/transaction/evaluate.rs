@@ -126,8 +126,8 @@ impl Cluster {
         let old = self
             .stored(&action.key)
             .map_err(|problem| refuse_storage(&*problem))?;
-        let schema = &led.table.key_schema;
-        let evaluated = match evaluate_in_transaction(&action.operation, schema, old.as_ref()) {
+        let rules = led.table.item_rules();
+        let evaluated = match evaluate_in_transaction(&action.operation, rules, old.as_ref()) {
             Ok(evaluated) => evaluated,
             Err(EvaluateError::Api(error)) => return Ok(Err(CancellationReason::of(error))),
             Err(EvaluateError::Stored(problem)) => return Err(refuse_storage(&problem)),

@@ -72,12 +72,12 @@ fn a_put_inserts_modifies_or_changes_nothing() {
     let second = item(&[("pk", s("a")), ("v", n(2))]);
     let put = operation(WriteAction::Put(second.clone()));
 
-    let inserted = evaluate(&put, &schema(), None).unwrap();
+    let inserted = evaluate(&put, ItemRules::of_key(&schema()), None).unwrap();
     assert_eq!(inserted.change, ChangeKind::Insert);
-    let modified = evaluate(&put, &schema(), Some(&stored(&first))).unwrap();
+    let modified = evaluate(&put, ItemRules::of_key(&schema()), Some(&stored(&first))).unwrap();
     assert_eq!(modified.change, ChangeKind::Modify);
     assert_eq!(modified.mutation, Mutation::Put(Cow::Owned(second.clone())));
-    let same = evaluate(&put, &schema(), Some(&stored(&second))).unwrap();
+    let same = evaluate(&put, ItemRules::of_key(&schema()), Some(&stored(&second))).unwrap();
     assert_eq!(same.change, ChangeKind::None);
     assert_eq!(same.mutation, Mutation::Nothing);
     assert!(same.units >= 1.0, "a no-op is paid for");
@@ -95,7 +95,7 @@ fn sets_in_another_order_are_the_same_item() {
     ]);
     let put = operation(WriteAction::Put(two));
     assert_eq!(
-        evaluate(&put, &schema(), Some(&stored(&one)))
+        evaluate(&put, ItemRules::of_key(&schema()), Some(&stored(&one)))
             .unwrap()
             .change,
         ChangeKind::None
@@ -105,10 +105,10 @@ fn sets_in_another_order_are_the_same_item() {
 #[test]
 fn deleting_nothing_is_a_no_op_that_costs_one_unit() {
     let delete = operation(WriteAction::Delete);
-    let nothing = evaluate(&delete, &schema(), None).unwrap();
+    let nothing = evaluate(&delete, ItemRules::of_key(&schema()), None).unwrap();
     assert_eq!((nothing.change, nothing.units), (ChangeKind::None, 1.0));
     let old = item(&[("pk", s("a")), ("v", s(&"x".repeat(3000)))]);
-    let removed = evaluate(&delete, &schema(), Some(&stored(&old))).unwrap();
+    let removed = evaluate(&delete, ItemRules::of_key(&schema()), Some(&stored(&old))).unwrap();
     assert_eq!((removed.change, removed.units), (ChangeKind::Remove, 3.0));
 }
 
@@ -116,11 +116,11 @@ fn deleting_nothing_is_a_no_op_that_costs_one_unit() {
 fn add_counts_from_nothing_and_returns_what_was_updated() {
     let mut add = update_of("ADD hits :one");
     add.return_values = ReturnValuesMessage::UpdatedNew;
-    let created = evaluate(&add, &schema(), None).unwrap();
+    let created = evaluate(&add, ItemRules::of_key(&schema()), None).unwrap();
     assert_eq!(created.change, ChangeKind::Insert);
     assert_eq!(created.attributes, Some(item(&[("hits", n(1))])));
     let old = item(&[("pk", s("a")), ("hits", n(41))]);
-    let added = evaluate(&add, &schema(), Some(&stored(&old))).unwrap();
+    let added = evaluate(&add, ItemRules::of_key(&schema()), Some(&stored(&old))).unwrap();
     assert_eq!(added.change, ChangeKind::Modify);
     assert_eq!(added.attributes, Some(item(&[("hits", n(42))])));
 }
@@ -130,7 +130,9 @@ fn removing_from_nothing_creates_nothing() {
     let mut remove = update_of("REMOVE hits SET v = :one");
     remove.return_values = ReturnValuesMessage::AllNew;
     assert_eq!(
-        evaluate(&remove, &schema(), None).unwrap().change,
+        evaluate(&remove, ItemRules::of_key(&schema()), None)
+            .unwrap()
+            .change,
         ChangeKind::Insert
     );
     let values = BTreeMap::new();
@@ -142,7 +144,7 @@ fn removing_from_nothing_creates_nothing() {
         expression: Some(expression),
     });
     only.return_values = ReturnValuesMessage::AllNew;
-    let nothing = evaluate(&only, &schema(), None).unwrap();
+    let nothing = evaluate(&only, ItemRules::of_key(&schema()), None).unwrap();
     assert_eq!(nothing.change, ChangeKind::None);
     assert_eq!(nothing.attributes, None);
 }
@@ -154,7 +156,8 @@ fn a_failed_condition_returns_the_item_only_when_asked() {
     delete.condition = Some(condition_of("v = :one"));
     for asked in [false, true] {
         delete.return_item_on_failure = asked;
-        let Err(EvaluateError::Api(error)) = evaluate(&delete, &schema(), Some(&stored(&old)))
+        let Err(EvaluateError::Api(error)) =
+            evaluate(&delete, ItemRules::of_key(&schema()), Some(&stored(&old)))
         else {
             panic!("the condition is false");
         };
@@ -162,7 +165,7 @@ fn a_failed_condition_returns_the_item_only_when_asked() {
         assert_eq!(error.item.is_some(), asked);
     }
     delete.condition = Some(condition_of("v <> :one"));
-    assert!(evaluate(&delete, &schema(), Some(&stored(&old))).is_ok());
+    assert!(evaluate(&delete, ItemRules::of_key(&schema()), Some(&stored(&old))).is_ok());
 }
 
 #[test]
@@ -172,7 +175,9 @@ fn an_update_may_not_grow_an_item_past_the_limit() {
         ("big", s(&"x".repeat(ITEM_SIZE_BYTES_MAX - 8))),
     ]);
     let add = update_of("ADD hits :one");
-    let Err(EvaluateError::Api(error)) = evaluate(&add, &schema(), Some(&stored(&old))) else {
+    let Err(EvaluateError::Api(error)) =
+        evaluate(&add, ItemRules::of_key(&schema()), Some(&stored(&old)))
+    else {
         panic!("too large");
     };
     assert_eq!(
@@ -188,7 +193,7 @@ fn a_damaged_item_is_an_error_and_never_overwritten_by_an_update() {
     let damaged = StoredItem::open(bytes.into()).unwrap();
     let add = update_of("ADD hits :one");
     assert!(matches!(
-        evaluate(&add, &schema(), Some(&damaged)),
+        evaluate(&add, ItemRules::of_key(&schema()), Some(&damaged)),
         Err(EvaluateError::Stored(_))
     ));
 }
