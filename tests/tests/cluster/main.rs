@@ -13,6 +13,7 @@
 
 mod faults;
 mod identity;
+mod indexes;
 mod transactions;
 
 use std::time::Duration;
