@@ -187,6 +187,8 @@ impl Operation {
                 | Operation::ExecuteStatement
                 | Operation::BatchExecuteStatement
                 | Operation::ExecuteTransaction
+                | Operation::TransactGetItems
+                | Operation::TransactWriteItems
         )
     }
 
