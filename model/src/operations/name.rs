@@ -213,6 +213,7 @@ impl Operation {
                 | Operation::ExecuteStatement
                 | Operation::BatchExecuteStatement
                 | Operation::ExecuteTransaction
+                | Operation::TransactWriteItems
         )
     }
 
@@ -243,7 +244,7 @@ mod tests {
                 .iter()
                 .filter(|operation| operation.is_built())
                 .count(),
-            35
+            37
         );
     }
 
