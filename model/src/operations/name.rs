@@ -192,31 +192,6 @@ impl Operation {
         )
     }
 
-    /// Whether the operation changes items or tables.
-    pub fn is_write(self) -> bool {
-        matches!(
-            self,
-            Operation::CreateTable
-                | Operation::UpdateTable
-                | Operation::DeleteTable
-                | Operation::UpdateTimeToLive
-                | Operation::TagResource
-                | Operation::UntagResource
-                | Operation::UpdateContinuousBackups
-                | Operation::UpdateContributorInsights
-                | Operation::PutResourcePolicy
-                | Operation::DeleteResourcePolicy
-                | Operation::PutItem
-                | Operation::UpdateItem
-                | Operation::DeleteItem
-                | Operation::BatchWriteItem
-                | Operation::ExecuteStatement
-                | Operation::BatchExecuteStatement
-                | Operation::ExecuteTransaction
-                | Operation::TransactWriteItems
-        )
-    }
-
     /// The refusal of a known operation that this version does not do.
     pub fn not_supported(self) -> crate::error::ApiError {
         crate::error::ApiError::validation(format!(
