@@ -31,7 +31,7 @@ pub struct Cli {
     reason = "there is one, for the length of start-up"
 )]
 pub enum Command {
-    /// One node for local development: takes any caller, listens on loopback only.
+    /// One node for local development: takes any signature, listens on loopback only.
     Dev(DevArgs),
     /// A node of a cluster of one, or of three or more: verifies every signature.
     Serve(ServeArgs),

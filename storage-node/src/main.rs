@@ -77,7 +77,7 @@ fn dev(args: DevArgs) -> anyhow::Result<NodeOptions> {
         upkeep,
     } = args;
     if credentials_file.is_none() {
-        tracing::warn!(%listen, "dev takes any caller: signatures are not verified, loopback only");
+        tracing::warn!(%listen, "dev takes any signature without verifying it, on loopback only");
     }
     let data = if in_memory {
         DataDir::Memory
