@@ -149,7 +149,7 @@ pub(super) fn connect(holder: Pid, node: &Node, node_process: Pid) -> Result<()>
     let process = node_process.to_string();
     // The kernel takes a dead node's interfaces away some time after its last process, so the cable of its last
     // life may still lie. Where it does not, this fails and nothing is amiss.
-    let _ = run(enter(holder, &["--net"]).args(["ip", "link", "delete", node.link]));
+    run(enter(holder, &["--net"]).args(["ip", "link", "delete", node.link])).ok();
     run(enter(holder, &["--net"]).args([
         "ip", "link", "add", node.link, "type", "veth", "peer", "name", "eth0", "netns", &process,
     ]))?;
