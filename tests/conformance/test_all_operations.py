@@ -8,7 +8,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
-from conftest import REGION
+from conftest import ACCESS_KEY, REGION, SECRET_KEY
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs/compatibility.md"
 MODELS = [botocore.session.get_session().get_service_model(name) for name in ("dynamodb", "dynamodbstreams")]
@@ -22,7 +22,7 @@ def call(endpoint, target, body):
         data=body,
         headers={"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.0"},
     )
-    SigV4Auth(Credentials("local", "local"), "dynamodb", REGION).add_auth(request)
+    SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "dynamodb", REGION).add_auth(request)
     return URLLib3Session().send(request.prepare())
 
 

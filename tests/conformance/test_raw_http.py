@@ -8,11 +8,17 @@ import zlib
 from urllib.parse import quote, urlsplit
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from conftest import ACCESS_KEY, REGION, SECRET_KEY
 
-SIGNED = (
-    "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, "
-    "SignedHeaders=host;x-amz-date, Signature=0000"
-)
+
+def signature(url, method, body):
+    """The headers that sign a request: host, date and body."""
+    request = AWSRequest(method, url, data=body)
+    SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "dynamodb", REGION).add_auth(request)
+    return {name: request.headers[name] for name in ("Authorization", "X-Amz-Date")}
 
 
 @pytest.fixture
@@ -24,8 +30,7 @@ def send(endpoint):
         sent = {
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": f"DynamoDB_20120810.{operation}",
-            "X-Amz-Date": "20260101T000000Z",
-            "Authorization": SIGNED,
+            **signature(f"{endpoint}{path}", method, body),
             **(headers or {}),
         }
         connection.request(method, path, body, {name: value for name, value in sent.items() if value is not None})

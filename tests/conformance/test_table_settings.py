@@ -84,7 +84,7 @@ def test_endpoints(client):
     assert endpoint["CachePeriodInMinutes"] == 1440
 
 
-def test_continuous_backups(client, refused, table):
+def test_continuous_backups(client, refused, table, local_settings):
     name = table["TableName"]
     described = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     assert described["ContinuousBackupsStatus"] == "ENABLED"
@@ -132,7 +132,7 @@ def test_contributor_insights(client, refused, table):
     )
 
 
-def test_resource_policies(client, refused, table, missing_arn):
+def test_resource_policies(client, refused, table, missing_arn, local_settings):
     arn = table["TableArn"]
     policy = json.dumps({"Version": "2012-10-17", "Statement": []})
     assert refused(client.get_resource_policy, ResourceArn=arn).code == "PolicyNotFoundException"
@@ -147,9 +147,24 @@ def test_resource_policies(client, refused, table, missing_arn):
     assert refused(client.put_resource_policy, ResourceArn=arn, Policy="no json").code == "ValidationException"
 
 
-def test_encryption_is_described(client):
+def test_encryption_is_described(client, local_settings):
     name = create_table(client, SSESpecification={"Enabled": True, "SSEType": "KMS"})
     described = client.describe_table(TableName=name)["Table"]["SSEDescription"]
     assert (described["Status"], described["SSEType"]) == ("ENABLED", "KMS")
     assert described["KMSMasterKeyArn"].startswith("arn:aws:kms:")
     client.delete_table(TableName=name)
+
+
+def test_a_cluster_refuses_what_it_would_not_do(request, client, refused, table):
+    if request.node.callspec.params["endpoint"] != "cluster":
+        pytest.skip("stored and described by `dev`")
+    name, arn = table["TableName"], table["TableArn"]
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    for answer in (
+        refused(client.update_continuous_backups, TableName=name, PointInTimeRecoverySpecification=recovery),
+        refused(client.put_resource_policy, ResourceArn=arn, Policy=policy),
+        refused(create_table, client, SSESpecification={"Enabled": True, "SSEType": "KMS"}),
+    ):
+        assert (answer.code, answer.status) == ("ValidationException", 400)
+        assert "is not supported by this version" in answer.message

@@ -49,7 +49,7 @@ def test_a_table_made_again_is_another_table(client):
         assert "Item" not in client.get_item(TableName=name, Key={"pk": {"S": "x"}}, ConsistentRead=True)
         assert "Item" not in client.get_item(TableName=name, Key={"pk": {"S": "x"}})
         client.put_item(TableName=name, Item={"pk": {"S": "x"}})
-        assert "Item" in client.get_item(TableName=name, Key={"pk": {"S": "x"}})
+        assert "Item" in client.get_item(TableName=name, Key={"pk": {"S": "x"}}, ConsistentRead=True)
         ids.append(client.describe_table(TableName=name)["Table"]["TableId"])
         client.delete_table(TableName=name)
         client.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})

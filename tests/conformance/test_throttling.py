@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from conftest import Running, create_table, free_port, make_client
+from conftest import Running, create_table, free_ports, make_client
 
 ONE = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
 # Costs 100 write units and 25 read units: 300 seconds of one unit a second are soon used up.
@@ -15,10 +15,12 @@ MOST = 8
 @pytest.fixture(scope="module")
 def held(request, tmp_path_factory):
     """A client of a node of its own that holds tables to what they ask for."""
+    if request.config.getoption("--cluster"):
+        pytest.skip("tested with a node of its own")
     if request.config.getoption("--endpoint"):
         pytest.skip("the capacity of a foreign endpoint is not used up")
     folder = tmp_path_factory.mktemp("held")
-    port, ops = free_port(), free_port()
+    port, ops = free_ports(2)
     running = Running(
         [
             os.environ["STATOR_STORAGE_NODE"], "dev", "--in-memory",

@@ -7,7 +7,7 @@ import urllib.request
 import boto3
 import pytest
 from botocore.config import Config
-from conftest import REGION, Running, create_table, free_port, make_client
+from conftest import REGION, Running, create_table, free_ports, make_client
 
 SOON = 30
 YEAR = 365 * 24 * 60 * 60
@@ -22,7 +22,7 @@ def until(what, condition):
 
 class Node:
     def __init__(self, folder, *flags):
-        port, self.ops = free_port(), free_port()
+        port, self.ops = free_ports(2)
         self.running = Running(
             [
                 os.environ["STATOR_STORAGE_NODE"], "dev", "--in-memory", "--ttl-scan-seconds=1",
@@ -52,6 +52,8 @@ class Node:
 
 @pytest.fixture(scope="module")
 def fast(request, tmp_path_factory):
+    if request.config.getoption("--cluster"):
+        pytest.skip("tested with a node of its own")
     if request.config.getoption("--endpoint"):
         pytest.skip("the service expires items within two days")
     node = Node(tmp_path_factory.mktemp("ttl"), "--stream-retention-seconds=8", "--stream-shard-seconds=1")

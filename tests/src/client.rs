@@ -132,6 +132,19 @@ impl Client {
         }
     }
 
+    /// Sends any bytes as the body of an operation; status and body of the answer.
+    ///
+    /// # Errors
+    /// Where there is no answer within the deadline.
+    pub async fn send_bytes(&self, operation: &str, body: Bytes) -> Result<(u16, Bytes)> {
+        let parts = signed_parts(&self.endpoint, self.key.as_deref(), operation, &body)?;
+        let request = Request::from_parts(parts, Full::from(body));
+        let (status, body) = tokio::time::timeout(DEADLINE, self.send(request))
+            .await
+            .context("no answer within the deadline")??;
+        Ok((status.as_u16(), body))
+    }
+
     /// Sends a signed request to the admin API.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod list_workload;
 pub mod load;
 pub mod local_kubernetes;
 pub mod node_processes;
+pub mod request_fuzzer;
 #[cfg(feature = "kubernetes")]
 pub mod volume_provisioner;
 pub mod workload;

@@ -2,28 +2,20 @@
 
 mod kubernetes;
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::pair::{CACHE, CACHE_OPS, NODE, NODE_OPS, client_environment, ports_are_free, start};
 use crate::process::{OwnedChild, build, program_path, run as run_command, workspace_root};
 use crate::{python, setup};
 
 use kubernetes::Target;
-
-const NODE: &str = "127.0.0.1:8000";
-const NODE_OPS: &str = "127.0.0.1:9090";
-const CACHE: &str = "127.0.0.1:8111";
-const CACHE_OPS: &str = "127.0.0.1:9091";
-const CACHE_PEERS: &str = "127.0.0.1:8112";
-const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Flags of `cargo xtask demo`.
 #[derive(Args)]
@@ -76,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Command::new(python.join("python"))
             .arg(root.join("examples/demo.py"))
             .arg(table_name(&manifest)?)
-            .envs(client_environment()),
+            .envs(client_environment(CACHE)),
     )?;
     if !options.once {
         print_endpoints(&data, &manifest);
@@ -125,81 +117,6 @@ impl Serving<'_> {
     }
 }
 
-/// Refuses to start beside something else that uses one of the demo's ports.
-fn ports_are_free() -> Result<()> {
-    let ports = [
-        (NODE, "storage-node"),
-        (NODE_OPS, "storage-node's metrics"),
-        (CACHE, "dax-proxy"),
-        (CACHE_OPS, "dax-proxy's metrics"),
-        (CACHE_PEERS, "dax-proxy's peers"),
-    ];
-    let busy: Vec<_> = ports
-        .iter()
-        .filter(|(address, _)| TcpListener::bind(address).is_err())
-        .map(|(address, purpose)| format!("{address} ({purpose})"))
-        .collect();
-    ensure!(
-        busy.is_empty(),
-        "cannot listen on {}: another program, or another demo, already does",
-        busy.join(", ")
-    );
-    Ok(())
-}
-
-fn start(data: &Path, profile: &str) -> Result<Vec<OwnedChild>> {
-    let mut children = vec![OwnedChild::start(
-        "storage-node",
-        Command::new(program_path(profile, "storage-node"))
-            .arg("dev")
-            .args(["--listen", NODE, "--ops-listen", NODE_OPS])
-            .arg("--data-dir")
-            .arg(data.join("node")),
-    )?];
-    wait_until_ready(NODE_OPS, &mut children)?;
-    children.push(OwnedChild::start(
-        "dax-proxy",
-        Command::new(program_path(profile, "dax-proxy"))
-            .arg("dev")
-            .args(["--upstream", &format!("http://{NODE}"), "--listen", CACHE])
-            .args(["--ops-listen", CACHE_OPS, "--peer-listen", CACHE_PEERS])
-            .arg("--data-dir")
-            .arg(data.join("cache")),
-    )?);
-    wait_until_ready(CACHE_OPS, &mut children)?;
-    Ok(children)
-}
-
-/// Waits until the ops port says that the program can serve.
-fn wait_until_ready(ops: &str, children: &mut [OwnedChild]) -> Result<()> {
-    let start = Instant::now();
-    while !is_ready(ops) {
-        for child in children.iter_mut() {
-            child.check_running()?;
-        }
-        if start.elapsed() > START_LIMIT {
-            bail!("http://{ops}/readyz does not say ready after {START_LIMIT:?}");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
-
-fn is_ready(ops: &str) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(ops)?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        write!(
-            stream,
-            "GET /readyz HTTP/1.1\r\nhost: {ops}\r\nconnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
-}
-
 /// Applies the manifest with the operator's own type and planner.
 fn apply(manifest: &Path, profile: &str) -> Result<()> {
     run_command(
@@ -208,7 +125,7 @@ fn apply(manifest: &Path, profile: &str) -> Result<()> {
             .arg("--file")
             .arg(manifest)
             .args(["--endpoint", &format!("http://{NODE}")])
-            .envs(client_environment()),
+            .envs(client_environment(CACHE)),
     )
 }
 
@@ -222,16 +139,6 @@ fn table_name(manifest: &Path) -> Result<String> {
         .context("the manifest names no table")
 }
 
-fn client_environment() -> [(&'static str, String); 5] {
-    [
-        ("AWS_ENDPOINT_URL", format!("http://{CACHE}")),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
-    ]
-}
-
 fn print_endpoints(data: &Path, manifest: &Path) {
     println!("\nserving until Ctrl-C; the data is in {}", data.display());
     println!("edit {} and the table changes", manifest.display());
@@ -239,7 +146,7 @@ fn print_endpoints(data: &Path, manifest: &Path) {
     println!("  the same, cached      http://{CACHE}");
     println!("  metrics               http://{NODE_OPS}/metrics and http://{CACHE_OPS}/metrics");
     println!("for an AWS SDK or the AWS CLI:");
-    for (name, value) in client_environment() {
+    for (name, value) in client_environment(CACHE) {
         println!("  export {name}={value}");
     }
 }

@@ -15,11 +15,14 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod images;
 mod kubernetes;
 mod local_kubernetes;
+mod pair;
 mod process;
 mod python;
+mod sdks;
 mod setup;
 mod test;
 
@@ -46,6 +49,10 @@ enum Command {
     LocalKubernetes(local_kubernetes::Options),
     /// Measures Stator beside Redis in one run and writes docs/benchmarks.md.
     Bench(bench::Options),
+    /// Sends requests that are almost right to a node and a cache for ten minutes.
+    FuzzRequests(fuzz::Options),
+    /// Runs one short program with each of the AWS SDKs, against a node and through a cache.
+    Sdks(sdks::Options),
 }
 
 fn main() -> ExitCode {
@@ -55,6 +62,8 @@ fn main() -> ExitCode {
         Command::Images(options) => images::run(&options).map(|_| ()),
         Command::LocalKubernetes(options) => local_kubernetes::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::FuzzRequests(options) => fuzz::run(&options),
+        Command::Sdks(options) => sdks::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

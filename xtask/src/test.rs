@@ -27,7 +27,7 @@ enum Phase {
     Build,
     /// Unit, property, simulation and integration tests.
     Rust,
-    /// boto3 against a storage node, directly and through the cache.
+    /// boto3 against a storage node, directly and through the cache, and against three nodes.
     Conformance,
     /// The local cluster itself, then the end-to-end suite on it.
     Kubernetes,
@@ -110,14 +110,20 @@ fn rust() -> Result<()> {
 
 fn conformance() -> Result<()> {
     let bin = python::environment()?;
-    process::run(
-        Command::new(bin.join("python"))
-            .current_dir(workspace_root().join("tests/conformance"))
-            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-            .env("STATOR_STORAGE_NODE", program_path("dev", "storage-node"))
-            .env("STATOR_DAX_PROXY", program_path("dev", "dax-proxy")),
-    )
-    .context("the conformance suite")
+    let runs: [(&str, &[&str]); 2] = [("a node and a cache", &[]), ("three nodes", &["--cluster"])];
+    for (against, flags) in runs {
+        println!("the conformance suite against {against}");
+        process::run(
+            Command::new(bin.join("python"))
+                .current_dir(workspace_root().join("tests/conformance"))
+                .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+                .args(flags)
+                .env("STATOR_STORAGE_NODE", program_path("dev", "storage-node"))
+                .env("STATOR_DAX_PROXY", program_path("dev", "dax-proxy")),
+        )
+        .with_context(|| format!("the conformance suite against {against}"))?;
+    }
+    Ok(())
 }
 
 fn end_to_end() -> Result<()> {

@@ -14,6 +14,7 @@
 mod faults;
 mod identity;
 mod indexes;
+mod sequences;
 mod transactions;
 
 use std::time::Duration;
