@@ -114,6 +114,12 @@ impl From<ApiError> for Answer {
     }
 }
 
+impl From<Box<ApiError>> for Answer {
+    fn from(error: Box<ApiError>) -> Self {
+        Self::error(&error)
+    }
+}
+
 impl From<Failure> for Answer {
     fn from(failure: Failure) -> Self {
         match failure {

@@ -1,8 +1,8 @@
 //! What a node keeps on its volume: who it is.
 //!
 //! The volume is small and there from the first version, because a StatefulSet's claim templates cannot
-//! be added later; the native protocol will keep its attribute lists here. The lock keeps a second
-//! process off the directory.
+//! be added later; the native protocol keeps its attribute lists here too (`attribute_lists`). The lock
+//! keeps a second process off the directory.
 //!
 //! `identity.json`: `{"formatVersion":1,"nodeId":"<UUID>"}`. A newer format is refused.
 

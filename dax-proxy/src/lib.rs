@@ -1,14 +1,16 @@
 //! A DAX-compatible cache in front of any DynamoDB endpoint.
 //!
 //! `session` speaks with clients, `operations` decides, [`cache`] holds, `upstream` speaks with the
-//! store, `wire` cuts bodies. The promise about what a hit may show is written in [`cache`].
+//! store, `wire` cuts bodies, `native` translates the native protocol to and from them. The promise about what a hit may show is written in [`cache`].
 
 mod answer;
+mod attribute_lists;
 pub mod cache;
 mod cluster;
 pub mod config;
 pub mod identity;
 mod metrics;
+mod native;
 mod operations;
 pub mod run;
 mod session;

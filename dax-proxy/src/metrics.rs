@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -33,7 +34,7 @@ pub(crate) struct Metrics {
     pub(crate) errors: Counter,
     pub(crate) faults: Counter,
     pub(crate) throttled: Counter,
-    pub(crate) refused_native: Counter,
+    pub(crate) native_connections: Counter,
     pub(crate) item_hits: Counter,
     pub(crate) item_misses: Counter,
     pub(crate) fills: Counter,
@@ -70,10 +71,9 @@ impl Metrics {
                 &self.throttled,
             ),
             (
-                "native_connections_refused",
-                "Connections of the native protocol, which is not built \
-                yet",
-                &self.refused_native,
+                "native_connections",
+                "Connections of the native protocol that began",
+                &self.native_connections,
             ),
             (
                 "item_cache_hits",
@@ -112,6 +112,15 @@ impl Metrics {
             ),
         ] {
             registry.register(name, help, counter.clone());
+        }
+    }
+
+    /// A request was answered.
+    pub(crate) fn count_outcome(&self, status: StatusCode) {
+        if status.is_client_error() {
+            self.errors.inc();
+        } else if status.is_server_error() {
+            self.faults.inc();
         }
     }
 

@@ -15,18 +15,19 @@ use stator_kit::rng::SharedRandom;
 use stator_kit::sigv4::{AccessKey, Verifier, VerifierOptions};
 use stator_kit::task::{ShutdownReport, TaskOwner};
 use stator_kit::telemetry::LogFilterHandle;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::info;
 
 use crate::answer::Failure;
+use crate::attribute_lists::ListRegistry;
 use crate::cache::store::MokaStore;
 use crate::cache::{ItemCache, QueryCache};
 use crate::cluster::refuse_peers;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::{Metrics, UsageCollector};
 use crate::operations::Proxy;
-use crate::session::{Access, Session, is_http};
+use crate::session::{Access, NativeSession, Protocol, Session, protocol};
 use crate::upstream::{Tables, Upstream, UpstreamOptions, UpstreamStartError};
 
 /// How often the credentials file is looked at. Kubernetes takes up to a minute to bring a changed
@@ -172,6 +173,14 @@ impl Running {
             "starting"
         );
         let (tasks, ops_tasks) = (TaskOwner::new("dax-proxy"), TaskOwner::new("ops"));
+        let lists = match &data_dir {
+            Some(directory) => ListRegistry::open(directory, tasks.clone())?,
+            None => ListRegistry::in_memory(tasks.clone()),
+        };
+        let node_id = match &identity {
+            Some(identity) => identity.node_id(),
+            None => uuid::Builder::from_random_bytes(random.next_u128().to_be_bytes()).into_uuid(),
+        };
         let mut registry = Registry::with_prefix("stator_dax");
         let metrics = Arc::new(Metrics::default());
         metrics.register(&mut registry);
@@ -200,14 +209,17 @@ impl Running {
         };
         let ops_address = local(&ops_listener, ops_listen)?;
 
-        let access = match credentials {
-            None => Access::Anyone(Arc::new(Principal::anonymous())),
+        let (access, native_verifier) = match credentials {
+            None => (Access::Anyone(Arc::new(Principal::anonymous())), None),
             Some((credentials, file)) => {
                 credentials.follow(&file, CREDENTIALS_INTERVAL, &tasks);
-                Access::Signed(Verifier::new(
-                    VerifierOptions::new(&region, "dynamodb"),
-                    credentials,
-                ))
+                let of_service = |service: &str| {
+                    Verifier::new(VerifierOptions::new(&region, service), credentials.clone())
+                };
+                (
+                    Access::Signed(of_service("dynamodb")),
+                    Some(of_service("dax")),
+                )
             }
         };
         let store = Arc::new(store);
@@ -235,7 +247,13 @@ impl Running {
             permits: Arc::new(Semaphore::new(cache.requests_max)),
             region,
         });
-        serve_clients(listener, session, metrics, &mut registry, &tasks);
+        let native = NativeSession {
+            session: Arc::clone(&session),
+            verifier: native_verifier,
+            lists,
+            node_id,
+        };
+        serve_clients(listener, session, native, metrics, &mut registry, &tasks);
         if let Some(peers) = peers {
             tasks.spawn("peers", refuse_peers(peers, tasks.token()));
         }
@@ -308,6 +326,7 @@ fn caches(options: &CacheOptions) -> Caches {
 fn serve_clients(
     listener: TcpListener,
     session: Arc<Session>,
+    native: NativeSession,
     metrics: Arc<Metrics>,
     registry: &mut Registry,
     tasks: &TaskOwner,
@@ -321,10 +340,21 @@ fn serve_clients(
         async move { session.handle(request).await }
     });
     let owner = tasks.clone();
+    let (native, stop) = (Arc::new(native), tasks.token());
     tasks.spawn("clients", async move {
-        let door = move |stream| {
-            let metrics = Arc::clone(&metrics);
-            async move { is_http(&stream, &metrics).await.then_some(stream) }
+        let door = move |stream: TcpStream| {
+            let (native, metrics, stop) = (Arc::clone(&native), Arc::clone(&metrics), stop.clone());
+            async move {
+                match protocol(&stream).await? {
+                    Protocol::Http => Some(stream),
+                    Protocol::Native => {
+                        metrics.native_connections.inc();
+                        let local = stream.local_addr().ok()?;
+                        native.serve(stream, local, &stop).await;
+                        None
+                    }
+                }
+            }
         };
         server.run_with_door(listener, &owner, door).await;
     });

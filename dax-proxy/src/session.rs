@@ -1,10 +1,12 @@
-//! The client's side: one port, DynamoDB JSON over HTTP behind a door for the native protocol.
+//! The client's side: one port for DynamoDB JSON over HTTP and for the native DAX protocol.
 //!
-//! The way of a request: connection limit (`kit`) → [`door`] → [`http`]: target, body, signature,
-//! limit of requests in flight → [`crate::operations`], which authorises before it looks anything up.
+//! The way of a request: connection limit (`kit`) → [`door`] → [`http`] or [`native`]: operation, body, signature, limit
+//! of requests in flight → [`crate::operations`], which authorises before it looks anything up.
 
 mod door;
 mod http;
+mod native;
 
-pub(crate) use self::door::is_http;
+pub(crate) use self::door::{Protocol, protocol};
 pub(crate) use self::http::{Access, Session};
+pub(crate) use self::native::NativeSession;

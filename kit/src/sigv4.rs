@@ -9,6 +9,7 @@
 
 mod authorization;
 mod canonical;
+mod detached;
 mod key;
 mod signer;
 mod timestamp;
@@ -20,6 +21,7 @@ use std::fmt;
 use serde::Deserialize;
 
 pub use authorization::check_form;
+pub use detached::Detached;
 pub(crate) use key::DayKeys;
 pub use signer::{SignError, Signer, sign};
 pub use verifier::{Verifier, VerifierOptions};

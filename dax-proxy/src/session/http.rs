@@ -150,11 +150,7 @@ impl Session {
             outcome,
             request_id,
         } = answer;
-        if status.is_client_error() {
-            self.proxy.metrics.errors.inc();
-        } else if status.is_server_error() {
-            self.proxy.metrics.faults.inc();
-        }
+        self.proxy.metrics.count_outcome(status);
         let crc32 = crc32.unwrap_or_else(|| crc32fast::hash(&body));
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;

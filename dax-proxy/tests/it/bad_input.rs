@@ -126,20 +126,58 @@ async fn an_oversize_body_is_answered_413() {
     assert_eq!(&answer, b"HTTP/1.1 413 ");
 }
 
+/// The preamble of a Python client.
+const PREAMBLE: &[u8] =
+    b"\x67J7yne5G\x00\x50aaaaaaaaaaaaaaaa\xa1\x69UserAgent\x75DaxPythonClient-2.1.0\x00";
+
 #[tokio::test]
-async fn the_native_protocol_is_closed_at_its_first_byte_and_counted() {
+async fn noise_in_the_native_protocol_is_told_once_and_ends_its_connection() {
     let proxy = Proxy::start().await;
-    // The magic, and the rest of the preamble of a Python client.
-    let preamble =
-        b"\x67J7yne5G\x00\x50aaaaaaaaaaaaaaaa\xa1\x69UserAgent\x74DaxPythonClient-2.1.0\x00";
-    assert_eq!(raw(&proxy, preamble).await, "");
-    assert_eq!(raw(&proxy, b"\x00\x01").await, "");
+    // Neither protocol, another magic, an unknown service, bytes that are no CBOR.
+    assert_eq!(native(&proxy, b"\x00\x01").await, b"");
+    assert_eq!(native(&proxy, b"\x67J7yne5H\x00\x60\xa0\x00").await, b"");
+    for noise in [b"\x02\x01".as_slice(), b"\x01\x1c", b"\x01\xff"] {
+        let answer = native(&proxy, &[PREAMBLE, noise].concat()).await;
+        assert!(answer.starts_with(&[0x85, 4, 0x18, 37]), "{answer:?}");
+    }
+    assert_eq!(proxy.get("a").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_native_client_that_has_not_authorised_is_told_at_each_request() {
+    let proxy = Proxy::start().await;
+    proxy.get("a").await;
+    let mut stream = TcpStream::connect(proxy.running.address).await.unwrap();
+    // endpoints, and a GetItem of what the cache holds, in one piece with the preamble.
+    let endpoints = b"\x01\x1a\x1b\x2b\xcf\x02";
+    let get = b"\x01\x1a\x0f\xb0\xcc\x6a\x43tbl\x41a\xf6";
+    let requests = [PREAMBLE, endpoints, get].concat();
+    stream.write_all(&requests).await.unwrap();
+    // 4, 23, 31, 33: the client is to authorise and to try again.
+    let refusal = b"\x84\x04\x17\x18\x1f\x18\x21\x78\x27Request is missing Authentication Token";
+    for _ in 0..2 {
+        let mut answer = vec![0; refusal.len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, refusal);
+        let mut details = vec![0; 1 + 1 + 2 + "MissingAuthenticationTokenException".len() + 3];
+        stream.read_exact(&mut details).await.unwrap();
+        assert!(details.ends_with(b"MissingAuthenticationTokenException\x19\x01\x90"));
+    }
     let (_, metrics) = proxy.ops("/metrics").await;
     assert!(
-        metrics.contains("stator_dax_native_connections_refused_total 1"),
+        metrics.contains("stator_dax_native_connections_total 1"),
         "{metrics}"
     );
-    assert_eq!(proxy.get("a").await.status.as_u16(), 200);
+}
+
+/// All that comes back until the connection is closed.
+async fn native(proxy: &Proxy, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(proxy.running.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // Closed with unread bytes, the kernel may answer with a reset.
+    drop(stream.read_to_end(&mut answer).await);
+    answer
 }
 
 async fn raw(proxy: &Proxy, bytes: &[u8]) -> String {

@@ -44,7 +44,7 @@ impl VerifierOptions {
 /// Verifies requests against the credentials of a store. Shared by reference; all state is inside.
 #[derive(Debug)]
 pub struct Verifier {
-    options: VerifierOptions,
+    pub(super) options: VerifierOptions,
     credentials: CredentialsStore,
 }
 
@@ -82,7 +82,8 @@ impl Verifier {
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
             ));
         }
-        let credential = self.credential_of(&claim, now)?;
+        let credential =
+            self.credential(&claim.access_key_id, claim.session_token.as_deref(), now)?;
 
         let scope = Scope {
             date: &claim.date,
@@ -150,14 +151,15 @@ impl Verifier {
         Err(SigV4Error::InvalidSignature(message.into()))
     }
 
-    fn credential_of(
+    /// The credential of an access key, if the session token belongs to it and it has not ended.
+    pub(super) fn credential(
         &self,
-        claim: &Claim<'_>,
+        access_key_id: &str,
+        presented: Option<&[u8]>,
         now: SystemTime,
     ) -> Result<Arc<Credential>, SigV4Error> {
-        let found = self.credentials.lookup(&claim.access_key_id);
+        let found = self.credentials.lookup(access_key_id);
         let credential = found.ok_or(SigV4Error::UnrecognizedClient)?;
-        let presented = claim.session_token.as_deref();
         let right = match (&credential.session_token, presented) {
             (None, None) => true,
             (Some(expected), Some(presented)) => {

@@ -1,0 +1,192 @@
+//! Requests: what came, and the same as DynamoDB JSON.
+
+mod batches;
+mod body;
+mod options;
+mod pages;
+mod single;
+mod transactions;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use stator_model::expression::DocumentPath;
+use stator_model::{ApiError, KeySchema};
+
+use super::answer::Shape;
+use super::cbor::{Read, Reader, unreadable};
+use super::lists::{AttributeLists, ListId};
+use super::method::Method;
+use super::scan::Frame;
+
+/// A request of any method.
+#[derive(Debug)]
+pub(crate) enum Request<'b> {
+    /// Who asks; not answered.
+    Authorize(Authorization<'b>),
+    /// Which nodes there are.
+    Endpoints,
+    /// The key of a table.
+    DefineKeySchema(String),
+    /// The id of a list of names.
+    DefineAttributeListId(Vec<String>),
+    /// The names behind an id.
+    DefineAttributeList(ListId),
+    /// An operation on items.
+    Data(DataRequest<'b>),
+}
+
+/// Arguments of authorizeConnection (protocol, section 5).
+#[derive(Debug)]
+pub(crate) struct Authorization<'b> {
+    pub(crate) access_key_id: Cow<'b, str>,
+    /// 64 hexadecimal digits.
+    pub(crate) signature: Cow<'b, str>,
+    pub(crate) string_to_sign: Cow<'b, [u8]>,
+    pub(crate) session_token: Option<Cow<'b, str>>,
+}
+
+/// An operation on items, not yet looked into further than which tables it names.
+#[derive(Debug)]
+pub(crate) struct DataRequest<'b> {
+    pub(crate) method: Method,
+    arguments: Vec<&'b [u8]>,
+    /// The tables whose keys must be known to understand the request.
+    pub(crate) tables: BTreeSet<String>,
+}
+
+/// A request as the rest of the proxy understands it.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    /// DynamoDB JSON.
+    pub(crate) body: Bytes,
+    /// How its answer is to be written.
+    pub(crate) shape: Shape,
+}
+
+/// What of an item is asked for; `None`: all.
+pub(super) type Paths = Option<Vec<DocumentPath>>;
+
+/// The keys of the request's tables, and the lists that its items refer to.
+struct Known<'k> {
+    schemas: &'k BTreeMap<String, KeySchema>,
+    lists: &'k dyn AttributeLists,
+}
+
+impl Known<'_> {
+    fn schema(&self, table: &str) -> Read<&KeySchema> {
+        self.schemas
+            .get(table)
+            .ok_or_else(|| ApiError::not_found().into())
+    }
+}
+
+impl<'b> Request<'b> {
+    /// Reads a request that was found in `buffer`.
+    ///
+    /// # Errors
+    /// What the client is answered; the connection goes on.
+    pub(crate) fn read(frame: &Frame, buffer: &'b [u8]) -> Result<Self, Box<ApiError>> {
+        let arguments = frame.arguments(buffer);
+        let mut first = Reader::new(arguments.first().copied().unwrap_or_default());
+        Ok(match frame.method {
+            Method::AuthorizeConnection => Self::Authorize(authorization(&arguments)?),
+            Method::Endpoints => Self::Endpoints,
+            Method::DefineKeySchema => Self::DefineKeySchema(first.name()?),
+            Method::DefineAttributeListId => {
+                let mut names = Vec::new();
+                first.elements(|reader| {
+                    names.push(reader.text()?.into_owned());
+                    Ok(())
+                })?;
+                Self::DefineAttributeListId(names)
+            }
+            Method::DefineAttributeList => {
+                let id = ListId::try_from(first.integer()?);
+                Self::DefineAttributeList(id.map_err(|_| unreadable("not the id of a list"))?)
+            }
+            method => {
+                let tables = tables(method, &arguments)?;
+                Self::Data(DataRequest {
+                    method,
+                    arguments,
+                    tables,
+                })
+            }
+        })
+    }
+}
+
+impl DataRequest<'_> {
+    /// The request in DynamoDB JSON.
+    ///
+    /// # Errors
+    /// What the client is answered: it is in the store's words where the store would find the same.
+    pub(crate) fn translate(
+        &self,
+        schemas: &BTreeMap<String, KeySchema>,
+        lists: &dyn AttributeLists,
+    ) -> Result<Translated, Box<ApiError>> {
+        let known = &Known { schemas, lists };
+        match self.method {
+            Method::GetItem => single::get_item(self, known),
+            Method::PutItem | Method::DeleteItem | Method::UpdateItem => single::write(self, known),
+            Method::Query | Method::Scan => pages::page(self, known),
+            Method::BatchGetItem => batches::batch_get_item(self, known),
+            Method::BatchWriteItem => batches::batch_write_item(self, known),
+            Method::TransactGetItems => transactions::transact_get_items(self, known),
+            Method::TransactWriteItems => transactions::transact_write_items(self, known),
+            _ => Err(unreadable("not an operation on items")),
+        }
+    }
+
+    /// A reader of the argument at `place`, counted from 0.
+    fn argument(&self, place: usize) -> Reader<'_> {
+        Reader::new(self.arguments.get(place).copied().unwrap_or_default())
+    }
+
+    /// The argument at `place`, which is an array: one reader for each element.
+    fn column(&self, place: usize) -> Read<Vec<Reader<'_>>> {
+        let mut column = Vec::new();
+        self.argument(place).elements(|reader| {
+            let item = reader.rest();
+            reader.skip()?;
+            column.push(Reader::new(item));
+            Ok(())
+        })?;
+        Ok(column)
+    }
+}
+
+fn authorization<'b>(arguments: &[&'b [u8]]) -> Read<Authorization<'b>> {
+    let argument = |place: usize| Reader::new(arguments.get(place).copied().unwrap_or_default());
+    Ok(Authorization {
+        access_key_id: argument(0).text()?,
+        signature: argument(1).text()?,
+        string_to_sign: argument(2).bytes()?,
+        session_token: argument(3).optional(Reader::text)?,
+    })
+}
+
+fn tables(method: Method, arguments: &[&[u8]]) -> Read<BTreeSet<String>> {
+    let argument = |place: usize| Reader::new(arguments.get(place).copied().unwrap_or_default());
+    let mut tables = BTreeSet::new();
+    match method {
+        Method::BatchGetItem | Method::BatchWriteItem => argument(0).entries(|reader| {
+            tables.insert(reader.text()?.into_owned());
+            reader.skip()
+        })?,
+        Method::TransactGetItems | Method::TransactWriteItems => {
+            let place = usize::from(method == Method::TransactWriteItems);
+            argument(place).elements(|reader| {
+                tables.insert(reader.name()?);
+                Ok(())
+            })?;
+        }
+        _ => {
+            tables.insert(argument(0).name()?);
+        }
+    }
+    Ok(tables)
+}
