@@ -65,6 +65,11 @@ pub fn requests(data: &[u8]) {
         )+};
     }
     check!(PutItemRequest UpdateItemRequest DeleteItemRequest QueryRequest ScanRequest);
+    if let Ok(mut request) = QueryRequest::parse(data)
+        && let Ok(Some(key_condition)) = request.take_key_conditions()
+    {
+        check_rewritten(&key_condition);
+    }
     if let Ok(mut request) = GetItemRequest::parse(data) {
         check_rewritten(&request.take_expressions());
     }

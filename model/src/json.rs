@@ -4,7 +4,7 @@ mod attribute;
 pub(crate) mod read;
 pub(crate) mod write;
 
-pub(crate) use attribute::{AttributeMap, OptionalValue, Value};
+pub(crate) use attribute::{AttributeMap, NO_TYPE, OptionalValue, SEVERAL_TYPES, Value};
 pub use write::{write_item, write_text, write_value};
 
 use crate::error::ApiError;

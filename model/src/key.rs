@@ -170,16 +170,8 @@ impl KeySchema {
         if let (Some(attribute), Some(value)) = (&self.sort_key, sort_key) {
             check_not_empty(attribute, value)?;
         }
-        if key_bytes(partition_key) > limits::PARTITION_KEY_BYTES_MAX {
-            return Err(ApiError::invalid_parameter(
-                "Size of hashkey has exceeded the maximum size limit of2048 bytes",
-            ));
-        }
-        if sort_key.is_some_and(|value| key_bytes(value) > limits::SORT_KEY_BYTES_MAX) {
-            return Err(ApiError::invalid_parameter(
-                "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
-            ));
-        }
+        check_partition_key_size(partition_key)?;
+        sort_key.map_or(Ok(()), check_sort_key_size)?;
         Ok(PrimaryKey {
             partition_key: partition_key.clone(),
             sort_key: sort_key.cloned(),
@@ -255,6 +247,26 @@ fn check_not_empty(attribute: &KeyAttribute, value: &AttributeValue) -> Result<(
          contain an empty {kind} value. Key: {}",
         attribute.name
     )))
+}
+
+/// Refuses a value that is too long for a partition key.
+pub(crate) fn check_partition_key_size(value: &AttributeValue) -> Result<(), ApiError> {
+    if key_bytes(value) > limits::PARTITION_KEY_BYTES_MAX {
+        return Err(ApiError::invalid_parameter(
+            "Size of hashkey has exceeded the maximum size limit of2048 bytes",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a value that is too long for a sort key.
+pub(crate) fn check_sort_key_size(value: &AttributeValue) -> Result<(), ApiError> {
+    if key_bytes(value) > limits::SORT_KEY_BYTES_MAX {
+        return Err(ApiError::invalid_parameter(
+            "Aggregated size of all range keys has exceeded the size limit of 1024 bytes",
+        ));
+    }
+    Ok(())
 }
 
 /// The length that the key limits are about: raw bytes, UTF-8, and never a concern for numbers.

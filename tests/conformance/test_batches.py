@@ -123,3 +123,38 @@ def test_refused_reads(client, sorted_table, pk, refused, invalid):
     assert "100" in answer.message or "Too many items" in answer.message
     answer = refused(client.batch_get_item, RequestItems={"no-such-table": {"Keys": [{"pk": pk}]}})
     assert answer.code == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({}, "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
+        (
+            {"PutRequest": {"Item": {}}, "DeleteRequest": {"Key": {}}},
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+        ),
+        (
+            {"PutRequest": {}},
+            "1 validation error detected: Value null at 'requestItems.%s.member.1.member.putRequest.item' "
+            "failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            {"DeleteRequest": {}},
+            "1 validation error detected: Value null at 'requestItems.%s.member.1.member.deleteRequest.key' "
+            "failed to satisfy constraint: Member must not be null",
+        ),
+    ],
+)
+def test_a_write_request_is_one_request(client, sorted_table, invalid, request_, message):
+    message = message.replace("%s", sorted_table)
+    invalid(message, client.batch_write_item, RequestItems={sorted_table: [request_]})
+
+
+def test_an_empty_list_of_writes(client, sorted_table, invalid):
+    invalid(
+        "1 validation error detected: Value '{%s=[]}' at 'requestItems' failed to satisfy constraint: "
+        "Map value must satisfy constraint: [Member must have length less than or equal to 25, "
+        "Member must have length greater than or equal to 1]" % sorted_table,
+        client.batch_write_item,
+        RequestItems={sorted_table: []},
+    )

@@ -404,12 +404,28 @@ def test_expressions_and_legacy_parameters_are_not_mixed(client, sorted_table, p
         UpdateExpression="REMOVE b",
     )
     invalid(
-        MIXED % ("QueryFilter, KeyConditions", "FilterExpression"),
+        MIXED % ("QueryFilter", "FilterExpression"),
         client.query,
         TableName=sorted_table,
         KeyConditions=keys,
         QueryFilter={"a": condition("NULL")},
         FilterExpression="attribute_exists(a)",
+    )
+    invalid(
+        MIXED
+        % (
+            "AttributesToGet, QueryFilter, ConditionalOperator, KeyConditions",
+            "ProjectionExpression, FilterExpression, KeyConditionExpression",
+        ),
+        client.query,
+        TableName=sorted_table,
+        KeyConditions=keys,
+        KeyConditionExpression="pk = :pk",
+        QueryFilter={"a": condition("NULL")},
+        FilterExpression="attribute_exists(a)",
+        AttributesToGet=["a"],
+        ProjectionExpression="a",
+        ConditionalOperator="OR",
     )
     invalid(
         MIXED % ("ScanFilter", "ProjectionExpression"),
@@ -441,3 +457,28 @@ def test_many_legacy_parameters(client, hash_table, pk):
     )
     answer = client.get_item(TableName=hash_table, Key={"pk": pk}, AttributesToGet=names[:255], ConsistentRead=True)
     assert len(answer["Item"]) == 255
+
+
+def test_key_conditions_go_with_other_expressions(client, sorted_table, pk):
+    for number in range(5):
+        client.put_item(TableName=sorted_table, Item={"pk": pk, "sk": s(str(number)), "v": n(number)})
+    answer = client.query(
+        TableName=sorted_table,
+        KeyConditions={"pk": condition("EQ", pk), "sk": condition("GE", s("1"))},
+        FilterExpression="#v0 < :v0",
+        ProjectionExpression="#n0",
+        ExpressionAttributeNames={"#n0": "sk", "#v0": "v"},
+        ExpressionAttributeValues={":v0": n(3)},
+    )
+    assert answer["Items"] == [{"sk": s("1")}, {"sk": s("2")}]
+    assert answer["ScannedCount"] == 4
+
+
+def test_limits_hold_beside_key_conditions(client, sorted_table, pk, invalid):
+    invalid(
+        "Invalid FilterExpression: Expression size has exceeded the maximum allowed size; expression size: 4097",
+        client.query,
+        TableName=sorted_table,
+        KeyConditions={"pk": condition("EQ", pk)},
+        FilterExpression="a" * 4097,
+    )

@@ -169,6 +169,17 @@ def test_a_page_ends_at_one_megabyte(client, sorted_table, pk):
             {":n": {"N": "1"}},
             "One or more parameter values were invalid: Condition parameter type does not match schema type",
         ),
+        (
+            "pk = :pk",
+            {":pk": {"S": "x" * 2049}},
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes",
+        ),
+        (
+            "pk = :pk AND sk BETWEEN :a AND :long",
+            {":a": {"S": "a"}, ":long": {"S": "x" * 1025}},
+            "One or more parameter values were invalid: Aggregated size of all range keys has exceeded "
+            "the size limit of 1024 bytes",
+        ),
     ],
 )
 def test_bad_key_conditions(query, invalid, condition, values, message):

@@ -282,6 +282,8 @@ PLACES = [
     ("BatchGetItem", '{"RequestItems": %s}', "Map<KeysAndAttributes>"),
     ("BatchGetItem", '{"RequestItems": {"a": %s}}', "ValueStruct<KeysAndAttributes>"),
     ("BatchGetItem", '{"RequestItems": {"a": {"Keys": %s}}}', "List"),
+    ("BatchGetItem", '{"RequestItems": {"a": {"Keys": [%s]}}}', "MemberMap<AttributeValue>"),
+    ("BatchWriteItem", '{"RequestItems": {"a": %s}}', "MemberList"),
     ("BatchWriteItem", '{"RequestItems": {"a": [%s]}}', "ValueStruct<WriteRequest>"),
     ("BatchWriteItem", '{"RequestItems": {"a": [{"PutRequest": %s}]}}', "FieldStruct<PutRequest>"),
 ]
@@ -312,11 +314,17 @@ def refusals(place):
             '"=+/="': "Invalid Base64 character: '='",
             '"+/+="': "Invalid last non-pad Base64 character dectected",
         }
-    scalar = "Unexpected value type in payload" if kind == "ValueStruct" else "Unexpected field type"
-    texts = dict.fromkeys(given, scalar)
-    if kind == "List":
+    cast = "sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl"
+    scalar = {
+        "ValueStruct": "Unexpected value type in payload",
+        "MemberList": f"class {cast} cannot be cast to class java.lang.Class "
+        f"({cast} and java.lang.Class are in module java.base of loader 'bootstrap')",
+    }
+    scalar["MemberMap"] = scalar["MemberList"]
+    texts = dict.fromkeys(given, scalar.get(kind, "Unexpected field type"))
+    if kind in ("List", "MemberList"):
         return {**texts, "{}": structure}
-    if kind == "Map":
+    if kind in ("Map", "MemberMap"):
         return {**texts, "[]": f"{collection}java.util.Map<java.lang.String, {java}>"}
     return {**texts, "[]": f"{collection}class {java}"}
 

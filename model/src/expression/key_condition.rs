@@ -18,7 +18,7 @@ pub use self::several::IndexKeyCondition;
 
 use crate::{
     error::ApiError,
-    key::{KeyAttribute, KeySchema, ScalarType},
+    key::{KeyAttribute, KeySchema, ScalarType, check_partition_key_size, check_sort_key_size},
     value::AttributeValue,
 };
 
@@ -131,7 +131,7 @@ impl KeyConditionExpression {
     /// # Errors
     ///
     /// A ValidationException when a key attribute has no condition or another attribute has one, when
-    /// the partition key's is not `=`, when a value is not of the key's type, or is empty.
+    /// the partition key's is not `=`, when a value is not of the key's type, is empty or too long.
     pub fn resolve(&self, schema: &KeySchema) -> Result<KeyCondition, ApiError> {
         let partition_name = &schema.partition_key.name;
         let Some(partition) = self.condition(partition_name) else {
@@ -156,6 +156,10 @@ impl KeyConditionExpression {
         check_key_values(&schema.partition_key, partition)?;
         if let Some((sort_key, sort)) = sort {
             check_key_values(sort_key, sort)?;
+        }
+        check_partition_key_size(partition_key)?;
+        if let Some((_, sort)) = sort {
+            sort.values().try_for_each(check_sort_key_size)?;
         }
         Ok(KeyCondition {
             partition_key: partition_key.clone(),

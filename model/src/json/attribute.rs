@@ -225,9 +225,11 @@ impl Shape for OptionalValue {
     }
 }
 
-const NO_TYPE: &str =
+/// No type, or no request in an entry of a BatchWriteItem.
+pub(crate) const NO_TYPE: &str =
     "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
-const SEVERAL_TYPES: &str = "Supplied AttributeValue has more than one datatypes set, must contain \
+/// Several types, or both requests in an entry of a BatchWriteItem.
+pub(crate) const SEVERAL_TYPES: &str = "Supplied AttributeValue has more than one datatypes set, must contain \
                              exactly one of the supported datatypes";
 
 /// A list or map at the deepest level that is allowed: it may exist, with nothing in it.

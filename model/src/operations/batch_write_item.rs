@@ -6,9 +6,9 @@ use serde::de::MapAccess;
 
 use crate::capacity::ConsumedCapacity;
 use crate::error::ApiError;
-use crate::json::AttributeMap;
 use crate::json::read::{Context, List, MapOf, Member, Members, NewStructure, read_document};
 use crate::json::write::{Object, item_json_bytes, write_item, write_list};
+use crate::json::{AttributeMap, NO_TYPE, SEVERAL_TYPES};
 use crate::limits;
 use crate::operations::constraints::{Constraints, batch_table_names};
 use crate::operations::messages;
@@ -76,6 +76,11 @@ impl BatchWriteItemRequest {
                 ReturnItemCollectionMetrics::from_name,
             )
             .unwrap_or_default();
+        for (table_name, requests) in &tables {
+            for (at, request) in requests.iter().flatten().enumerate() {
+                request.require_members(table_name, at, &mut constraints);
+            }
+        }
         constraints.finish()?;
         check_counts(&tables)?;
         if let Some(error) = context.take_noted() {
@@ -129,7 +134,13 @@ fn check_counts(tables: &BTreeMap<String, Option<Vec<WriteRequestWire>>>) -> Res
         .values()
         .any(|requests| !allowed.contains(&count(requests)))
     {
-        let shown: Vec<String> = tables.keys().map(|name| format!("{name}=[...]")).collect();
+        let shown: Vec<String> = tables
+            .iter()
+            .map(|(name, requests)| match count(requests) {
+                0 => format!("{name}=[]"),
+                _ => format!("{name}=[...]"),
+            })
+            .collect();
         return Err(ApiError::validation(format!(
             "1 validation error detected: Value '{{{}}}' at 'requestItems' failed to satisfy \
              constraint: Map value must satisfy constraint: [Member must have length less than or \
@@ -260,18 +271,27 @@ struct WriteRequestWire {
 }
 
 impl WriteRequestWire {
+    /// Takes note of a put without an item and of a delete without a key; `at` counts from 0.
+    fn require_members(&self, table_name: &str, at: usize, constraints: &mut Constraints) {
+        let path = format!("requestItems.{table_name}.member.{}.member", at + 1);
+        if self.put.as_ref().is_some_and(|put| put.item.is_none()) {
+            constraints.add_null(&format!("{path}.putRequest.item"));
+        }
+        if self
+            .delete
+            .as_ref()
+            .is_some_and(|delete| delete.key.is_none())
+        {
+            constraints.add_null(&format!("{path}.deleteRequest.key"));
+        }
+    }
+
     fn check(self) -> Result<WriteRequest, ApiError> {
         match (self.put, self.delete) {
             (Some(put), None) => Ok(WriteRequest::Put(put.item.unwrap_or_default())),
             (None, Some(delete)) => Ok(WriteRequest::Delete(delete.key.unwrap_or_default())),
-            (Some(_), Some(_)) => Err(ApiError::validation(
-                "Supplied WriteRequest has more than one request set, must contain exactly one of \
-                 PutRequest and DeleteRequest",
-            )),
-            (None, None) => Err(ApiError::validation(
-                "Supplied WriteRequest is empty, must contain exactly one of PutRequest and \
-                 DeleteRequest",
-            )),
+            (Some(_), Some(_)) => Err(ApiError::validation(SEVERAL_TYPES)),
+            (None, None) => Err(ApiError::validation(NO_TYPE)),
         }
     }
 }

@@ -116,7 +116,8 @@ impl DataWire {
 }
 
 impl DataWire {
-    /// The parameters from before there were expressions that the request has.
+    /// The parameters from before there were expressions that the request has. `KeyConditions` go
+    /// with any expression but the one that says the same.
     fn legacy_members(&self) -> Vec<&'static str> {
         [
             ("AttributesToGet", self.attributes_to_get.is_some()),
@@ -125,7 +126,10 @@ impl DataWire {
             ("QueryFilter", self.query_filter.is_some()),
             ("ScanFilter", self.scan_filter.is_some()),
             ("ConditionalOperator", self.conditional_operator.is_some()),
-            ("KeyConditions", self.key_conditions.is_some()),
+            (
+                "KeyConditions",
+                self.key_conditions.is_some() && self.key_condition_expression.is_some(),
+            ),
         ]
         .into_iter()
         .filter_map(|(member, present)| present.then_some(member))

@@ -166,14 +166,14 @@ impl QueryRequest {
         }
         wire.check_values_and_expressions(|wire| {
             [
+                (
+                    "ProjectionExpression",
+                    wire.projection_expression.as_deref(),
+                ),
                 ("FilterExpression", wire.filter_expression.as_deref()),
                 (
                     "KeyConditionExpression",
                     wire.key_condition_expression.as_deref(),
-                ),
-                (
-                    "ProjectionExpression",
-                    wire.projection_expression.as_deref(),
                 ),
             ]
         })?;
@@ -198,8 +198,8 @@ impl QueryRequest {
         })
     }
 
-    /// Takes the expressions out, those that say what legacy parameters say included. There is a key
-    /// condition among them.
+    /// Takes the expressions out, those that say what legacy parameters say included, but for
+    /// `KeyConditions`: see [`QueryRequest::take_key_conditions`].
     ///
     /// # Errors
     /// A ValidationException about legacy parameters, or that there is no key condition.
@@ -209,6 +209,7 @@ impl QueryRequest {
             self.query_filter.as_ref().map(Conditions::len),
         )?;
         let mut rewriter = Rewriter::default();
+        let is_legacy = self.query_filter.is_some() || self.attributes_to_get.is_some();
         if let Some(filter) = self.query_filter.take() {
             rewriter.filter(filter, self.conditional_operator)?;
         }
@@ -216,25 +217,35 @@ impl QueryRequest {
         if let Some(attributes) = &self.attributes_to_get {
             rewriter.attributes_to_get(attributes);
         }
-        match (
-            self.key_condition_expression.take(),
-            self.key_conditions.take(),
-        ) {
-            (_, Some(keys)) => {
-                rewriter.key_conditions(keys)?;
-                Ok(rewriter.finish())
-            }
-            // Expressions and legacy parameters are not mixed, so nothing was rewritten.
-            (Some(key_condition), None) => Ok(Expressions {
-                key_condition: Some(key_condition),
-                filter: self.filter_expression.take(),
-                projection: self.projection_expression.clone(),
-                names: self.expression_attribute_names.take(),
-                values: self.expression_attribute_values.take(),
-                ..Expressions::default()
-            }),
-            (None, None) => Err(ApiError::validation(messages::KEY_CONDITION_MISSING)),
+        if self.key_condition_expression.is_none() && self.key_conditions.is_none() {
+            return Err(ApiError::validation(messages::KEY_CONDITION_MISSING));
         }
+        if is_legacy {
+            // Beside these there are no expressions.
+            return Ok(rewriter.finish());
+        }
+        Ok(Expressions {
+            key_condition: self.key_condition_expression.take(),
+            filter: self.filter_expression.take(),
+            projection: self.projection_expression.clone(),
+            names: self.expression_attribute_names.take(),
+            values: self.expression_attribute_values.take(),
+            ..Expressions::default()
+        })
+    }
+
+    /// Takes `KeyConditions` out, written as a key condition expression. It stands for itself, with
+    /// its own placeholders: the request may have expressions of the client's beside it.
+    ///
+    /// # Errors
+    /// A ValidationException: conditions that find no place in the order of keys.
+    pub fn take_key_conditions(&mut self) -> Result<Option<Expressions>, ApiError> {
+        let Some(keys) = self.key_conditions.take() else {
+            return Ok(None);
+        };
+        let mut rewriter = Rewriter::default();
+        rewriter.key_conditions(keys)?;
+        Ok(Some(rewriter.finish()))
     }
 
     /// What may be selected, after the expressions were parsed.

@@ -116,11 +116,11 @@ impl ScanRequest {
         constraints.finish()?;
         wire.check_values_and_expressions(|wire| {
             [
-                ("FilterExpression", wire.filter_expression.as_deref()),
                 (
                     "ProjectionExpression",
                     wire.projection_expression.as_deref(),
                 ),
+                ("FilterExpression", wire.filter_expression.as_deref()),
             ]
         })?;
         let whole = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use stator_model::capacity::read_units;
 use stator_model::error::ApiError;
 use stator_model::expression::{
-    ConditionExpression, ExpressionKind, KeyConditionExpression, ProjectionExpression,
+    ConditionExpression, ExpressionContext, ExpressionKind, KeyConditionExpression,
+    ProjectionExpression,
 };
 use stator_model::operations::{Expressions, QueryRequest, ReturnConsumedCapacity};
 use stator_model::value::Item;
@@ -115,14 +116,17 @@ pub(super) fn texts(expressions: Expressions) -> PageTexts {
 
 fn validate(request: &mut QueryRequest) -> Result<Parsed, ApiError> {
     let expressions = request.take_expressions()?;
+    let legacy_keys = request.take_key_conditions()?;
     let context = expressions.context();
     let filter = expressions
         .filter
         .as_deref()
         .map(|text| ConditionExpression::parse(ExpressionKind::Filter, text, &context))
         .transpose()?;
-    let key_condition = expressions.key_condition.as_deref().unwrap_or_default();
-    let key_condition = KeyConditionExpression::parse(key_condition, &context)?;
+    let key_condition = match &legacy_keys {
+        Some(keys) => parse_key_condition(keys, &keys.context())?,
+        None => parse_key_condition(&expressions, &context)?,
+    };
     let projection = expressions
         .projection
         .as_deref()
@@ -137,6 +141,14 @@ fn validate(request: &mut QueryRequest) -> Result<Parsed, ApiError> {
         projection,
         expressions,
     })
+}
+
+fn parse_key_condition(
+    expressions: &Expressions,
+    context: &ExpressionContext<'_>,
+) -> Result<KeyConditionExpression, ApiError> {
+    let text = expressions.key_condition.as_deref().unwrap_or_default();
+    KeyConditionExpression::parse(text, context)
 }
 
 /// The hash and engine key of the `ExclusiveStartKey` of a Query; a table without a sort key has at

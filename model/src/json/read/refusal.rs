@@ -33,6 +33,12 @@ pub(crate) fn java_class(name: &str) -> String {
     format!("com.amazonaws.dynamodb.v20120810.{name}")
 }
 
+/// A scalar where a list or map is the member of another: the service's parser stumbles over its own
+/// type.
+const UNCASTABLE: &str = "class sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl cannot be cast to class \
+     java.lang.Class (sun.reflect.generics.reflectiveObjects.ParameterizedTypeImpl and \
+     java.lang.Class are in module java.base of loader 'bootstrap')";
+
 impl Expected {
     /// The service's words for a value of the wrong JSON type. They are those of its Java parser:
     /// `java_type` is what it reads the place into, and `nested` says whether the place is a member
@@ -59,12 +65,10 @@ impl Expected {
                 format!("Unrecognized collection type {java_type}")
             }
             (_, Given::Array) => format!("Unrecognized collection type class {java_type}"),
+            (Expected::List | Expected::Map, _) if nested => UNCASTABLE.to_owned(),
+            (Expected::Structure, _) if nested => "Unexpected value type in payload".to_owned(),
             (Expected::List | Expected::Map | Expected::Structure, _) => {
-                if nested {
-                    "Unexpected value type in payload".to_owned()
-                } else {
-                    "Unexpected field type".to_owned()
-                }
+                "Unexpected field type".to_owned()
             }
             (Expected::Bytes, _) => {
                 "only base-64-encoded strings are convertible to bytes".to_owned()

@@ -135,12 +135,14 @@ fn batches_are_bounded() {
         BatchWriteItemRequest::parse(&body(&[&format!(r#""RequestItems":{{"T":{}}}"#, puts(25))]))
             .is_ok()
     );
-    for count in [0, 26] {
+    for (count, shown) in [(0, "[]"), (26, "[...]")] {
         assert_eq!(
             write_error(&format!(r#"{{"T":{}}}"#, puts(count))),
-            "1 validation error detected: Value '{T=[...]}' at 'requestItems' failed to satisfy \
-             constraint: Map value must satisfy constraint: [Member must have length less than or \
-             equal to 25, Member must have length greater than or equal to 1]"
+            format!(
+                "1 validation error detected: Value '{{T={shown}}}' at 'requestItems' failed to \
+                 satisfy constraint: Map value must satisfy constraint: [Member must have length \
+                 less than or equal to 25, Member must have length greater than or equal to 1]"
+            )
         );
     }
     assert_eq!(
@@ -151,10 +153,21 @@ fn batches_are_bounded() {
 
 #[test]
 fn each_write_is_one_write_of_a_legal_item() {
-    assert!(write_error(r#"{"T":[{}]}"#).starts_with("Supplied WriteRequest is empty"));
-    assert!(
-        write_error(r#"{"T":[{"PutRequest":{"Item":{}},"DeleteRequest":{"Key":{}}}]}"#)
-            .starts_with("Supplied WriteRequest has more than one")
+    assert_eq!(
+        write_error(r#"{"T":[{}]}"#),
+        "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
+    );
+    assert_eq!(
+        write_error(r#"{"T":[{"PutRequest":{"Item":{}},"DeleteRequest":{"Key":{}}}]}"#),
+        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the \
+         supported datatypes"
+    );
+    assert_eq!(
+        write_error(r#"{"T":[{"PutRequest":{}},{"DeleteRequest":{}}]}"#),
+        "2 validation errors detected: Value null at \
+         'requestItems.T.member.1.member.putRequest.item' failed to satisfy constraint: Member \
+         must not be null; Value null at 'requestItems.T.member.2.member.deleteRequest.key' failed \
+         to satisfy constraint: Member must not be null"
     );
     let large = format!(
         r#"{{"T":[{{"PutRequest":{{"Item":{{"pk":{{"S":"{}"}}}}}}}}]}}"#,

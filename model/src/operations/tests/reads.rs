@@ -79,7 +79,10 @@ fn answers_have_the_services_members() {
 fn a_query_needs_a_key_condition() {
     let without = |parts: &[&str]| {
         let mut request = QueryRequest::parse(&body(parts)).unwrap();
-        text(request.take_expressions().unwrap_err())
+        let refused = request
+            .take_expressions()
+            .and_then(|_| request.take_key_conditions());
+        text(refused.unwrap_err())
     };
     assert_eq!(
         without(&[TABLE]),
