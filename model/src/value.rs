@@ -4,10 +4,26 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::error::ApiError;
+use crate::limits;
 use crate::number::Number;
 
 /// The top-level attributes of an item by name.
 pub type Item = BTreeMap<String, AttributeValue>;
+
+/// Refuses a name that no attribute can have, at any depth.
+///
+/// # Errors
+/// A ValidationException.
+pub(crate) fn check_attribute_name(name: &str) -> Result<(), ApiError> {
+    if name.is_empty() || name.len() > limits::ATTRIBUTE_NAME_BYTES_MAX {
+        return Err(ApiError::invalid_parameter(format_args!(
+            "Attribute names must have a length between 1 and {} bytes",
+            limits::ATTRIBUTE_NAME_BYTES_MAX
+        )));
+    }
+    Ok(())
+}
 
 /// A value as DynamoDB types it; the variants carry the API's names.
 ///

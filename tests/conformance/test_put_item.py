@@ -232,3 +232,59 @@ def test_expected_is_refused_or_honoured_but_never_ignored(client, hash_table, p
     )
     assert answer.code in ("ValidationException", "ConditionalCheckFailedException")
     assert "a" not in client.get_item(TableName=hash_table, Key={"pk": pk}, ConsistentRead=True)["Item"]
+
+
+NAMELESS = "One or more parameter values were invalid: Attribute names must have a length between 1 and 65535 bytes"
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65536], ids=["empty", "long"])
+def test_no_way_leads_to_an_attribute_without_a_proper_name(client, hash_table, pk, invalid, name):
+    """Wherever a name can stand; the longest one that is legal can be written and read."""
+    table = {"TableName": hash_table}
+    key = {**table, "Key": {"pk": pk}}
+    one = {"N": "1"}
+    invalid(NAMELESS, client.put_item, **table, Item={"pk": pk, name: one})
+    invalid(NAMELESS, client.put_item, **table, Item={"pk": pk, "m": {"M": {name: one}}})
+    invalid(NAMELESS, client.put_item, **table, Item={"pk": pk}, Expected={name: {"Exists": False}})
+    invalid(NAMELESS, client.update_item, **key, AttributeUpdates={name: {"Value": one}})
+    invalid(NAMELESS, client.get_item, **key, AttributesToGet=[name])
+    invalid(NAMELESS, client.scan, **table, ScanFilter={name: {"ComparisonOperator": "NULL"}})
+    named = f"ExpressionAttributeNames contains invalid value: {NAMELESS} for key #a"
+    names = {"ExpressionAttributeNames": {"#a": name}}
+    invalid(named, client.get_item, **key, ProjectionExpression="#a", **names)
+    invalid(
+        named,
+        client.update_item,
+        **key,
+        UpdateExpression="SET #a = :one",
+        ExpressionAttributeValues={":one": one},
+        **names,
+    )
+    client.update_item(
+        **key,
+        UpdateExpression="SET #a = :one",
+        ExpressionAttributeValues={":one": one},
+        ExpressionAttributeNames={"#a": "x" * 65535},
+    )
+    answer = client.get_item(**key, ConsistentRead=True)
+    assert answer["Item"] == {"pk": pk, "x" * 65535: one}
+
+
+def test_names_and_values_of_expressions_have_a_limit(client, hash_table, pk, invalid):
+    values = {f":v{number}": {"S": "x" * 300_000} for number in range(7)}
+    invalid(
+        "Size of ExpressionAttributeNames and ExpressionAttributeValues has exceeded the maximum allowed size "
+        "of 2097152 bytes",
+        client.put_item,
+        TableName=hash_table,
+        Item={"pk": pk},
+        ConditionExpression="a IN (" + ", ".join(values) + ")",
+        ExpressionAttributeValues=values,
+    )
+    del values[":v6"]
+    client.put_item(
+        TableName=hash_table,
+        Item={"pk": pk},
+        ConditionExpression="NOT a IN (" + ", ".join(values) + ")",
+        ExpressionAttributeValues=values,
+    )

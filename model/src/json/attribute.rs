@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::json::read::{Boolean, Context, Expected, List, Seed, Shape, Text, java_class};
 use crate::limits;
 use crate::number::Number;
-use crate::value::{AttributeValue, Item};
+use crate::value::{AttributeValue, Item, check_attribute_name};
 
 /// A map of attribute values; `level` is the nesting level of its members, 1 for an item's own.
 #[derive(Clone, Copy)]
@@ -49,7 +49,9 @@ impl Shape for AttributeMap {
     ) -> Result<Option<Item>, A::Error> {
         let mut members = BTreeMap::new();
         while let Some(name) = object.next_key::<String>()? {
-            check_name(context, &name);
+            if let Err(error) = check_attribute_name(&name) {
+                context.note(error);
+            }
             context.set_nested(true);
             let value = object.next_value_seed(Seed {
                 context,
@@ -428,15 +430,6 @@ fn has_duplicates<T: Ord>(members: &[T]) -> bool {
 /// A rule that PutItem and UpdateItem report with their own beginning.
 fn request_rule(text: &str) -> ApiError {
     ApiError::request_validation(format!("One or more parameter values were invalid: {text}"))
-}
-
-fn check_name(context: &Context, name: &str) {
-    if name.is_empty() || name.len() > limits::ATTRIBUTE_NAME_BYTES_MAX {
-        context.note(ApiError::invalid_parameter(format_args!(
-            "Attribute names must have a length between 1 and {} bytes",
-            limits::ATTRIBUTE_NAME_BYTES_MAX
-        )));
-    }
 }
 
 /// The one member that an attribute value has.

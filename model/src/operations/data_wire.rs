@@ -13,7 +13,7 @@ use crate::json::{AttributeMap, Value};
 use crate::operations::constraints;
 use crate::operations::expressions::{ExpressionMembers, ExpressionUse};
 use crate::operations::legacy::{ConditionWire, ExpectedWire, UpdateWire};
-use crate::value::Item;
+use crate::value::{Item, check_attribute_name};
 
 /// A request on items before any rule is checked. Members that the operation does not have are
 /// ignored, whatever their type.
@@ -51,6 +51,8 @@ pub(crate) struct DataWire {
     pub(crate) conditional_operator: Option<String>,
     /// Legacy members that are there, in the order in which the service lists them.
     legacy: Vec<&'static str>,
+    /// The first rule that a name in a legacy member broke.
+    name_error: Option<ApiError>,
     /// The first rule that a value in the item, key or starting key broke.
     value_error: Option<Noted>,
     /// The first rule that an expression attribute value broke.
@@ -74,6 +76,8 @@ impl DataWire {
         read_document(body, &context, &mut wire)?;
         wire.value_error = context.take();
         wire.legacy = wire.legacy_members();
+        let broken = wire.legacy_names().try_for_each(check_attribute_name).err();
+        wire.name_error = broken;
         Ok(wire)
     }
 
@@ -98,6 +102,9 @@ impl DataWire {
     ) -> Result<(), ApiError> {
         if let Some(noted) = self.value_error.take_if(|noted| !noted.untyped) {
             return Err(noted.error);
+        }
+        if let Some(error) = self.name_error.take() {
+            return Err(error);
         }
         let value_error = self.placeholder_error.take();
         let expressions: &ExpressionMembers<'_> = &expressions(self);
@@ -134,6 +141,21 @@ impl DataWire {
         .into_iter()
         .filter_map(|(member, present)| present.then_some(member))
         .collect()
+    }
+}
+
+impl DataWire {
+    /// The attributes that legacy maps are about.
+    fn legacy_names(&self) -> impl Iterator<Item = &str> {
+        fn keys<V>(map: Option<&BTreeMap<String, V>>) -> impl Iterator<Item = &str> {
+            map.into_iter()
+                .flat_map(|map| map.keys().map(String::as_str))
+        }
+        keys(self.attribute_updates.as_ref())
+            .chain(keys(self.expected.as_ref()))
+            .chain(keys(self.key_conditions.as_ref()))
+            .chain(keys(self.query_filter.as_ref()))
+            .chain(keys(self.scan_filter.as_ref()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::error::ApiError;
 use crate::limits;
-use crate::value::Item;
+use crate::value::{Item, check_attribute_name, item_size_bytes};
 
 /// The expression members of one operation, in the order in which errors list them.
 pub(crate) type ExpressionMembers<'a> = [(&'static str, Option<&'a str>)];
@@ -53,7 +53,37 @@ impl ExpressionUse<'_> {
         if let Some(values) = self.values {
             check_keys("ExpressionAttributeValues", b':', values)?;
         }
+        self.check_names()?;
+        self.check_size()?;
         self.value_error.map_or(Ok(()), Err)
+    }
+
+    /// What a `#name` stands for is the name of an attribute.
+    fn check_names(&self) -> Result<(), ApiError> {
+        for (placeholder, name) in self.names.into_iter().flatten() {
+            check_attribute_name(name).map_err(|error| {
+                let inner = error.message.unwrap_or_default();
+                ApiError::validation(format!(
+                    "ExpressionAttributeNames contains invalid value: {inner} for key {placeholder}"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// All names and values together have a limit.
+    fn check_size(&self) -> Result<(), ApiError> {
+        let names = self.names.into_iter().flatten();
+        let names: usize = names.map(|(key, name)| key.len() + name.len()).sum();
+        let values = self.values.map_or(0, item_size_bytes);
+        if names + values > limits::EXPRESSION_ATTRIBUTES_BYTES_MAX {
+            return Err(ApiError::validation(format!(
+                "Size of ExpressionAttributeNames and ExpressionAttributeValues has exceeded the \
+                 maximum allowed size of {} bytes",
+                limits::EXPRESSION_ATTRIBUTES_BYTES_MAX
+            )));
+        }
+        Ok(())
     }
 
     /// Values need an expression that can hold one: any but a projection.

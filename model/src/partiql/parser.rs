@@ -11,7 +11,7 @@ mod value;
 
 use crate::error::ApiError;
 use crate::expression::{DocumentPath, LIST_INDEX_MAX, PathElement};
-use crate::value::AttributeValue;
+use crate::value::{AttributeValue, check_attribute_name};
 
 use super::ast::Statement;
 use super::lexer::{Token, TokenKind, tokenize, unquoted};
@@ -258,13 +258,27 @@ impl<'t> Parser<'t> {
         })
     }
 
+    /// A name of an attribute, which is not empty.
+    fn attribute_name(&mut self) -> Parsed<String> {
+        let name = self.name()?;
+        self.note_attribute_name(&name);
+        Ok(name)
+    }
+
+    /// Keeps the mistake of a name that no attribute can have.
+    fn note_attribute_name(&mut self, name: &str) {
+        if let Err(error) = check_attribute_name(name) {
+            self.noted.get_or_insert(error);
+        }
+    }
+
     /// `name { "." name | "[" index "]" }`.
     fn path(&mut self) -> Parsed<DocumentPath> {
-        let attribute = self.name()?;
+        let attribute = self.attribute_name()?;
         let mut steps = Vec::new();
         loop {
             if self.eat(".") {
-                steps.push(PathElement::Attribute(self.name()?));
+                steps.push(PathElement::Attribute(self.attribute_name()?));
             } else if self.eat("[") {
                 steps.push(PathElement::Index(self.list_index()?));
                 self.expect("]")?;

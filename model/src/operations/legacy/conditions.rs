@@ -7,7 +7,7 @@ use super::{Condition, ExpectedAttributeValue, Rewriter};
 use crate::error::ApiError;
 use crate::operations::messages;
 use crate::operations::parameters::{ComparisonOperator, ConditionalOperator};
-use crate::value::AttributeValue;
+use crate::value::{AttributeValue, check_attribute_name};
 
 /// A condition with as many values as its operator takes, of types that it takes.
 pub(super) struct Checked {
@@ -94,16 +94,15 @@ pub(crate) fn check_conditional_operator(
 /// `AttributesToGet` names each attribute once.
 pub(crate) fn check_attributes_to_get(attributes: Option<&[String]>) -> Result<(), ApiError> {
     let mut seen = BTreeSet::new();
-    match attributes
-        .unwrap_or_default()
-        .iter()
-        .find(|name| !seen.insert(name.as_str()))
-    {
-        Some(name) => Err(ApiError::invalid_parameter(format_args!(
-            "Duplicate value in attribute name: {name}"
-        ))),
-        None => Ok(()),
+    for name in attributes.unwrap_or_default() {
+        check_attribute_name(name)?;
+        if !seen.insert(name.as_str()) {
+            return Err(ApiError::invalid_parameter(format_args!(
+                "Duplicate value in attribute name: {name}"
+            )));
+        }
     }
+    Ok(())
 }
 
 /// A key has one or two attributes, and only some comparisons find places in its order. Whether they

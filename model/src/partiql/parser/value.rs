@@ -155,6 +155,7 @@ impl Parser<'_> {
                 } else {
                     self.name()?
                 };
+                self.note_attribute_name(&name);
                 self.expect(":")?;
                 let value = member(self, &name)?;
                 members.insert(name, value);

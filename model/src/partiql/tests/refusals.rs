@@ -280,3 +280,20 @@ fn a_statement_that_is_too_large_for_an_expression_says_so() {
     let text = format!("SELECT * FROM t WHERE {}", many.join(" OR "));
     assert!(refusal(&text, &[]).starts_with("The expression contains too many operators"));
 }
+
+#[test]
+fn attributes_have_names() {
+    for text in [
+        "INSERT INTO t VALUE {'pk': 'a', '': 1}",
+        "INSERT INTO t VALUE {'pk': 'a', 'm': {\"\": 1}}",
+        "UPDATE t SET \"\"=1 WHERE pk='a'",
+        "UPDATE t REMOVE a.\"\" WHERE pk='a'",
+        "SELECT \"\" FROM t",
+    ] {
+        check(
+            text,
+            "One or more parameter values were invalid: Attribute names must have a length between \
+             1 and 65535 bytes",
+        );
+    }
+}

@@ -54,7 +54,7 @@ fn value() -> BoxedStrategy<AttributeValue> {
         .prop_recursive(2, 8, 3, |inner| {
             prop_oneof![
                 collection::vec(inner.clone(), 0..3).prop_map(AttributeValue::L),
-                collection::btree_map("[a-z']{0,2}", inner, 0..3).prop_map(AttributeValue::M),
+                collection::btree_map("[a-z']{1,2}", inner, 0..3).prop_map(AttributeValue::M),
             ]
         })
         .boxed()
