@@ -52,11 +52,9 @@ impl BatchExecuteStatementRequest {
             statement.constrain(&format!("statements.{}.member.", at + 1), &mut constraints);
         }
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         constraints.finish()?;

@@ -85,11 +85,9 @@ impl BatchGetItemRequest {
         batch_table_names(request_items.keys())?;
         let mut constraints = Constraints::default();
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         for (table_name, table) in &request_items {

@@ -61,19 +61,15 @@ impl BatchWriteItemRequest {
         batch_table_names(tables.keys())?;
         let mut constraints = Constraints::default();
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         let return_item_collection_metrics = constraints
-            .word(
+            .parameter(
                 "returnItemCollectionMetrics",
                 wire.return_item_collection_metrics.as_deref(),
-                ReturnItemCollectionMetrics::WORDS,
-                ReturnItemCollectionMetrics::from_name,
             )
             .unwrap_or_default();
         for (table_name, requests) in &tables {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::error::ApiError;
 use crate::limits;
+use crate::operations::parameters::Parameter;
 use crate::table;
 
 /// The pattern of table and index names, as errors quote it.
@@ -52,6 +53,11 @@ impl Constraints {
             self.add(path, value, &format!("satisfy enum value set: {words}"));
         }
         found
+    }
+
+    /// A word that requests choose from; as [`Constraints::word`].
+    pub(crate) fn parameter<P: Parameter>(&mut self, path: &str, value: Option<&str>) -> Option<P> {
+        self.word(path, value, P::WORDS, P::from_name)
     }
 
     /// A number with bounds.

@@ -44,11 +44,9 @@ impl ExecuteStatementRequest {
         }
         constraints.range("limit", wire.limit, 1, i64::MAX);
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         constraints.finish()?;

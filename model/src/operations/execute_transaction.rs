@@ -62,11 +62,9 @@ impl ExecuteTransactionRequest {
             );
         }
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         constraints.finish()?;

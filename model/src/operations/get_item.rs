@@ -63,11 +63,9 @@ impl GetItemRequest {
         let table_name = wire.take_table_name()?;
         let mut constraints = Constraints::default();
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         attributes_to_get(

@@ -1,5 +1,14 @@
 //! The closed sets of words that requests choose from.
 
+/// A closed set of words.
+pub(crate) trait Parameter: Sized {
+    /// The words in the order in which the service's errors list them.
+    const WORDS: &'static str;
+
+    /// What that word in the API stands for.
+    fn from_name(name: &str) -> Option<Self>;
+}
+
 macro_rules! parameters {
     ($($(#[$doc:meta])* $name:ident [$order:literal] default $default:ident {
         $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+
@@ -11,9 +20,6 @@ macro_rules! parameters {
         }
 
         impl $name {
-            /// The words in the order in which the service's errors list them.
-            pub(crate) const WORDS: &'static str = $order;
-
             /// The word in the API.
             pub fn as_str(self) -> &'static str {
                 match self {
@@ -27,6 +33,14 @@ macro_rules! parameters {
                     $($text => Some($name::$variant),)+
                     _ => None,
                 }
+            }
+        }
+
+        impl Parameter for $name {
+            const WORDS: &'static str = $order;
+
+            fn from_name(name: &str) -> Option<$name> {
+                $name::from_name(name)
             }
         }
 

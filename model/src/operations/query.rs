@@ -124,26 +124,15 @@ impl QueryRequest {
         let mut wire = DataWire::read(body, MEMBERS)?;
         let table_name = wire.take_table_name()?;
         let mut constraints = Constraints::default();
-        let select = constraints.word(
-            "select",
-            wire.select.as_deref(),
-            Select::WORDS,
-            Select::from_name,
-        );
+        let select = constraints.parameter("select", wire.select.as_deref());
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
-        let conditional_operator = constraints.word(
-            "conditionalOperator",
-            wire.conditional_operator.as_deref(),
-            ConditionalOperator::WORDS,
-            ConditionalOperator::from_name,
-        );
+        let conditional_operator =
+            constraints.parameter("conditionalOperator", wire.conditional_operator.as_deref());
         attributes_to_get(
             "attributesToGet",
             wire.attributes_to_get.as_deref(),

@@ -64,11 +64,9 @@ impl StatementWire {
             constraints.add(&at("parameters"), "[]", rule);
         }
         constraints
-            .word(
+            .parameter(
                 &at("returnValuesOnConditionCheckFailure"),
                 self.on_failure.as_deref(),
-                ReturnValuesOnConditionCheckFailure::WORDS,
-                ReturnValuesOnConditionCheckFailure::from_name,
             )
             .unwrap_or_default()
     }

@@ -46,11 +46,9 @@ impl TransactGetItemsRequest {
         read_document(body, &context, &mut wire)?;
         let mut constraints = Constraints::default();
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         constraints.actions("transactItems", wire.transact_items.as_deref());

@@ -124,19 +124,15 @@ impl TransactWriteItemsRequest {
         read_document(body, &context, &mut wire)?;
         let mut constraints = Constraints::default();
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         let return_item_collection_metrics = constraints
-            .word(
+            .parameter(
                 "returnItemCollectionMetrics",
                 wire.return_item_collection_metrics.as_deref(),
-                ReturnItemCollectionMetrics::WORDS,
-                ReturnItemCollectionMetrics::from_name,
             )
             .unwrap_or_default();
         if let Some(token) = wire.client_request_token.as_deref() {
@@ -352,11 +348,9 @@ impl ActionsWire {
                 let expression = wire.condition_expression.as_ref();
                 constraints.require(&path(kind, "conditionExpression"), expression);
             }
-            constraints.word(
+            constraints.parameter::<ReturnValuesOnConditionCheckFailure>(
                 &path(kind, "returnValuesOnConditionCheckFailure"),
                 wire.return_values_on_condition_check_failure.as_deref(),
-                ReturnValuesOnConditionCheckFailure::WORDS,
-                ReturnValuesOnConditionCheckFailure::from_name,
             );
         }
     }

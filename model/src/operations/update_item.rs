@@ -76,43 +76,28 @@ impl UpdateItemRequest {
         let table_name = wire.take_table_name()?;
         let mut constraints = Constraints::default();
         let return_values = constraints
-            .word(
-                "returnValues",
-                wire.return_values.as_deref(),
-                ReturnValues::WORDS,
-                ReturnValues::from_name,
-            )
+            .parameter("returnValues", wire.return_values.as_deref())
             .unwrap_or_default();
         let return_consumed_capacity = constraints
-            .word(
+            .parameter(
                 "returnConsumedCapacity",
                 wire.return_consumed_capacity.as_deref(),
-                ReturnConsumedCapacity::WORDS,
-                ReturnConsumedCapacity::from_name,
             )
             .unwrap_or_default();
         let return_item_collection_metrics = constraints
-            .word(
+            .parameter(
                 "returnItemCollectionMetrics",
                 wire.return_item_collection_metrics.as_deref(),
-                ReturnItemCollectionMetrics::WORDS,
-                ReturnItemCollectionMetrics::from_name,
             )
             .unwrap_or_default();
         let return_values_on_condition_check_failure = constraints
-            .word(
+            .parameter(
                 "returnValuesOnConditionCheckFailure",
                 wire.return_values_on_condition_check_failure.as_deref(),
-                ReturnValuesOnConditionCheckFailure::WORDS,
-                ReturnValuesOnConditionCheckFailure::from_name,
             )
             .unwrap_or_default();
-        let conditional_operator = constraints.word(
-            "conditionalOperator",
-            wire.conditional_operator.as_deref(),
-            ConditionalOperator::WORDS,
-            ConditionalOperator::from_name,
-        );
+        let conditional_operator =
+            constraints.parameter("conditionalOperator", wire.conditional_operator.as_deref());
         let expected = checked("expected", wire.expected.take(), &mut constraints);
         let attribute_updates = checked(
             "attributeUpdates",

@@ -11,7 +11,7 @@ use crate::json::read::{List, Member, Members};
 use crate::json::write::{Object, write_list, write_text, write_value};
 use crate::json::{OptionalValue, Value};
 use crate::operations::constraints::Constraints;
-use crate::operations::parameters::{AttributeAction, ComparisonOperator, ConditionalOperator};
+use crate::operations::parameters::{ComparisonOperator, ConditionalOperator};
 use crate::value::AttributeValue;
 
 /// An entry as it comes in, to be checked against the model's constraints.
@@ -152,12 +152,7 @@ impl Entry for UpdateWire {
     type Checked = AttributeValueUpdate;
 
     fn check(self, path: &str, constraints: &mut Constraints) -> AttributeValueUpdate {
-        let action = constraints.word(
-            &format!("{path}.action"),
-            self.action.as_deref(),
-            AttributeAction::WORDS,
-            AttributeAction::from_name,
-        );
+        let action = constraints.parameter(&format!("{path}.action"), self.action.as_deref());
         AttributeValueUpdate {
             value: self.value,
             action: action.unwrap_or_default(),
@@ -170,12 +165,7 @@ fn comparison_operator(
     word: Option<&str>,
     constraints: &mut Constraints,
 ) -> Option<ComparisonOperator> {
-    constraints.word(
-        path,
-        word,
-        ComparisonOperator::WORDS,
-        ComparisonOperator::from_name,
-    )
+    constraints.parameter(path, word)
 }
 
 impl Object<'_> {
