@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use stator_model::operations::BatchWriteItemRequest;
 use stator_model::{ApiError, KeySchema, PrimaryKey};
 use tokio::time::Instant;
 
@@ -48,7 +49,8 @@ impl Proxy {
                     primary_key,
                     image,
                     json,
-                } = write_of(&table.key_schema, request)?;
+                } = write_of(&table.key_schema, request)
+                    .map_err(|refusal| in_the_stores_words(&call.body, refusal))?;
                 let key = item_key(table.handle.id(), &primary_key);
                 sent.push(json);
                 writes.push(BatchWrite {
@@ -151,6 +153,15 @@ struct ReadWrite {
     image: CachedItem,
     /// The request again.
     json: Vec<u8>,
+}
+
+/// What the store would say to the request as a whole, of which one write was refused here: it has
+/// an order of its own. `refusal` where only the table's key tells.
+fn in_the_stores_words(body: &[u8], refusal: Answer) -> Answer {
+    match BatchWriteItemRequest::parse(body) {
+        Err(error) => error.into(),
+        Ok(_) => refusal,
+    }
 }
 
 fn write_of(schema: &KeySchema, request: &RawValue) -> Result<ReadWrite, Answer> {
