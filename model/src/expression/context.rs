@@ -5,7 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use crate::{error::ApiError, value::AttributeValue};
+use crate::{
+    error::ApiError,
+    value::{AttributeValue, check_attribute_name},
+};
 
 use super::ExpressionKind;
 
@@ -111,7 +114,8 @@ impl<'a> ExpressionContext<'a> {
         }
     }
 
-    /// The attribute name that `#name` stands for; marks it used.
+    /// The attribute name that `#name` stands for; marks it used. Requests have their names checked
+    /// before; here nobody gets past.
     pub(super) fn name(&self, placeholder: &str) -> Result<&'a str, String> {
         let Some((key, name)) = self
             .names
@@ -123,6 +127,7 @@ impl<'a> ExpressionContext<'a> {
             ));
         };
         self.used_names.borrow_mut().insert(key);
+        check_attribute_name(name).map_err(|error| error.message.unwrap_or_default())?;
         Ok(name)
     }
 
