@@ -38,4 +38,4 @@ pub(crate) use self::answer::{
 pub(crate) use self::lists::{AttributeList, AttributeLists, ListId};
 pub(crate) use self::method::{AuthFailure, Method};
 pub(crate) use self::request::{Authorization, DataRequest, Request, Translated};
-pub(crate) use self::scan::{FrameError, Scanner};
+pub(crate) use self::scan::{FrameError, Scanner, frame_header};

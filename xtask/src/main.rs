@@ -14,6 +14,7 @@
 )]
 
 mod bench;
+mod dax_clients;
 mod demo;
 mod fuzz;
 mod images;
@@ -49,6 +50,8 @@ enum Command {
     LocalKubernetes(local_kubernetes::Options),
     /// Measures Stator beside Redis in one run and writes docs/benchmarks.md.
     Bench(bench::Options),
+    /// Runs the DAX clients for JavaScript against a cache and compares each result with plain DynamoDB.
+    DaxClients,
     /// Sends requests that are almost right to a node and a cache for ten minutes.
     FuzzRequests(fuzz::Options),
     /// Runs one short program with each of the AWS SDKs, against a node and through a cache.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Images(options) => images::run(&options).map(|_| ()),
         Command::LocalKubernetes(options) => local_kubernetes::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::DaxClients => dax_clients::run(),
         Command::FuzzRequests(options) => fuzz::run(&options),
         Command::Sdks(options) => sdks::run(&options),
     };

@@ -80,7 +80,11 @@ impl Sdk {
     fn build(self, cache: &Path) -> Result<Command> {
         let sources = workspace_root().join("tests/sdks");
         match self {
-            Self::Javascript => javascript(&sources.join("javascript"), &cache.join("javascript")),
+            Self::Javascript => javascript(
+                &sources.join("javascript"),
+                &cache.join("javascript"),
+                "orders.mjs",
+            ),
             Self::Go => go(&sources.join("go"), &cache.join("go")),
             Self::Java => java(&sources.join("java"), &cache.join("java")),
             Self::Rust => rust(&sources.join("rust"), &cache.join("rust")),
@@ -88,10 +92,11 @@ impl Sdk {
     }
 }
 
-/// Node.js finds packages beside the program or above it, so the program is copied to where they are installed.
-fn javascript(sources: &Path, cache: &Path) -> Result<Command> {
+/// Fetches what a program of Node.js needs, and returns the command that runs it. Packages are found beside the program
+/// or above it, so the program is copied to where they are installed.
+pub(crate) fn javascript(sources: &Path, cache: &Path, program: &str) -> Result<Command> {
     std::fs::create_dir_all(cache).context("cannot make the cache folder")?;
-    for file in ["package.json", "package-lock.json", "orders.mjs"] {
+    for file in ["package.json", "package-lock.json", program] {
         std::fs::copy(sources.join(file), cache.join(file))
             .with_context(|| format!("cannot copy {file}"))?;
     }
@@ -101,7 +106,7 @@ fn javascript(sources: &Path, cache: &Path) -> Result<Command> {
             .current_dir(cache),
     )?;
     let mut command = Command::new("node");
-    command.arg(cache.join("orders.mjs"));
+    command.arg(cache.join(program));
     Ok(command)
 }
 

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use minicbor::data::Type;
 use stator_model::expression::DocumentPath;
 use stator_model::{ApiError, KeySchema};
 
@@ -96,6 +97,10 @@ impl<'b> Request<'b> {
             Method::DefineKeySchema => Self::DefineKeySchema(first.name()?),
             Method::DefineAttributeListId => {
                 let mut names = Vec::new();
+                // Java sends the names as a string set.
+                if first.kind()? == Type::Tag {
+                    first.tag()?;
+                }
                 first.elements(|reader| {
                     names.push(reader.text()?.into_owned());
                     Ok(())

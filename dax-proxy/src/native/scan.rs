@@ -85,6 +85,21 @@ impl Frame {
 pub(crate) struct Preamble {
     /// Bytes of it.
     pub(crate) length: usize,
+    /// Whether the client wants its answers in frames, as Java does: see [`frame_header`].
+    pub(crate) layered: bool,
+}
+
+/// Bytes of the header of a frame.
+const FRAME_HEADER_BYTES: usize = 8;
+
+/// What precedes an answer to a client that asked for layering 1: the length of the frame, header included, in four
+/// bytes, big-endian; flags, of which the lowest ends the answer; three zero bytes. Requests have no such header.
+///
+/// Source: `amazon-dax-client` 2.0.10 for Java, by what it sends and accepts; the other clients ask for layering 0.
+pub(crate) fn frame_header(answer_bytes: usize) -> [u8; FRAME_HEADER_BYTES] {
+    let length = u32::try_from(answer_bytes + FRAME_HEADER_BYTES).unwrap_or(u32::MAX);
+    let [a, b, c, d] = length.to_be_bytes();
+    [a, b, c, d, 1, 0, 0, 0]
 }
 
 impl Scanner {
@@ -133,18 +148,21 @@ impl Scanner {
         let length = self.position;
         *self = Self::default();
         let mut decoder = Decoder::new(buffer);
-        let mut read = || -> Result<bool, minicbor::decode::Error> {
+        let mut read = || -> Result<Option<u32>, minicbor::decode::Error> {
             let magic = decoder.str()? == MAGIC;
-            let layering = decoder.u32()? == 0;
+            let layering = decoder.u32()?;
             // The session id and the client's name: of any type, and of no use here.
             decoder.skip()?;
             decoder.skip()?;
             let mode = decoder.u32()? == 0;
-            Ok(magic && layering && mode)
+            Ok((magic && mode).then_some(layering))
         };
         match read() {
-            Ok(true) => Ok(Some(Preamble { length })),
-            Ok(false) | Err(_) => Err(FrameError::Preamble),
+            Ok(Some(layering @ (0 | 1))) => Ok(Some(Preamble {
+                length,
+                layered: layering == 1,
+            })),
+            Ok(_) | Err(_) => Err(FrameError::Preamble),
         }
     }
 
@@ -276,18 +294,28 @@ mod tests {
         let python = "674a37796e65354700504958f0eca581548cd26091d2b86a8725a169557365724167656e7475446178507974686f6e436c69656e742d322e312e3000";
         let go =
             "674a37796e653547006130a169557365724167656e7472446178476f436c69656e742d312e322e313400";
-        for client in [python, go] {
+        let java = "674a37796e65354701f6a169557365724167656e74764461784a6176615632436c69656e742d322e302e313000";
+        for (client, layered) in [(python, false), (go, false), (java, true)] {
             let bytes = hex::decode(client).unwrap();
             let found = Scanner::default().preamble(&bytes).unwrap().unwrap();
-            assert_eq!(found.length, bytes.len());
+            assert_eq!((found.length, found.layered), (bytes.len(), layered));
             let part = Scanner::default().preamble(&bytes[..bytes.len() - 1]);
             assert_eq!(part.unwrap(), None);
         }
-        for other in ["674a37796e653548006130a000", "674a37796e653547016130a000"] {
+        for other in ["674a37796e653548006130a000", "674a37796e653547026130a000"] {
             let bytes = hex::decode(other).unwrap();
             let found = Scanner::default().preamble(&bytes);
             assert_eq!(found, Err(FrameError::Preamble));
         }
+    }
+
+    #[test]
+    fn frames_tell_their_length_and_end() {
+        assert_eq!(frame_header(2), [0, 0, 0, 10, 1, 0, 0, 0]);
+        assert_eq!(
+            frame_header(0x0123_4567 - 8),
+            [1, 0x23, 0x45, 0x67, 1, 0, 0, 0]
+        );
     }
 
     #[test]

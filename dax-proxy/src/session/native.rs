@@ -26,7 +26,7 @@ use crate::attribute_lists::ListRegistry;
 use crate::metrics::OperationLabel;
 use crate::native::{
     AttributeList, AttributeLists as _, Endpoint, FrameError, Method, Request, Scanner,
-    encode_endpoints, encode_error, encode_key_schema, encode_list_id, encode_names,
+    encode_endpoints, encode_error, encode_key_schema, encode_list_id, encode_names, frame_header,
 };
 
 /// For a preamble or a request to arrive whole once it has begun, and for an answer to be taken.
@@ -117,6 +117,12 @@ impl Connection<'_> {
                 return Ok(());
             };
             let (bytes, end) = answer;
+            let header = preamble.layered.then(|| frame_header(bytes.len()));
+            let bytes = match header {
+                // One write, so that header and answer leave in one segment.
+                Some(header) => [&header, bytes.as_ref()].concat().into(),
+                None => bytes,
+            };
             timeout(PATIENCE, async {
                 stream.write_all(&bytes).await?;
                 stream.flush().await
