@@ -32,7 +32,7 @@ mod value;
 mod vectors_test;
 
 pub(crate) use self::answer::{
-    Encoded, Endpoint, Shape, encode_answer, encode_endpoints, encode_error, encode_failure,
+    Encoded, Endpoint, Maps, Shape, encode_answer, encode_endpoints, encode_error, encode_failure,
     encode_key_schema, encode_list_id, encode_names, unprocessed_items,
 };
 pub(crate) use self::lists::{AttributeList, AttributeLists, ListId};

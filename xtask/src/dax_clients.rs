@@ -1,4 +1,4 @@
-//! `cargo xtask dax-clients`: the published DAX clients for JavaScript, each result compared with plain DynamoDB.
+//! `cargo xtask dax-clients`: the published DAX clients for JavaScript and Java, each result compared with plain DynamoDB.
 //!
 //! The client for Python is in `cargo xtask test`; these are a command of their own, as the SDKs are (`sdks`).
 
@@ -6,26 +6,38 @@ use anyhow::{Result, ensure};
 
 use crate::pair::{CACHE, NODE, client_environment, ports_are_free, with_temporary};
 use crate::process::{build, cache_directory, on_path, run as run_command, workspace_root};
-use crate::sdks::javascript;
+use crate::sdks::{java, javascript};
 
-/// Builds everything, then runs the matrix of operations of both clients.
+/// Builds everything, then runs each client's matrix of operations.
 pub(crate) fn run() -> Result<()> {
-    ensure!(
-        on_path("npm"),
-        "npm is missing, which fetches the DAX clients for JavaScript"
-    );
+    for tool in ["npm", "mvn"] {
+        ensure!(
+            on_path(tool),
+            "{tool} is missing, which fetches DAX clients"
+        );
+    }
     ports_are_free()?;
-    let mut matrix = javascript(
-        &workspace_root().join("tests/dax/javascript"),
-        &cache_directory()?.join("dax-javascript"),
-        "matrix.mjs",
-    )?;
+    let (sources, cache) = (workspace_root().join("tests/dax"), cache_directory()?);
+    let mut matrices = [
+        javascript(
+            &sources.join("javascript"),
+            &cache.join("dax-javascript"),
+            "matrix.mjs",
+        )?,
+        java(
+            &sources.join("java"),
+            &cache.join("dax-java"),
+            "dev.stator.Matrix",
+        )?,
+    ];
     build("dev")?;
     with_temporary("dev", || {
-        run_command(
-            matrix
-                .envs(client_environment(NODE))
-                .env("STATOR_DAX", CACHE),
-        )
+        matrices.iter_mut().try_for_each(|matrix| {
+            run_command(
+                matrix
+                    .envs(client_environment(NODE))
+                    .env("STATOR_DAX", CACHE),
+            )
+        })
     })
 }

@@ -50,7 +50,7 @@ enum Command {
     LocalKubernetes(local_kubernetes::Options),
     /// Measures Stator beside Redis in one run and writes docs/benchmarks.md.
     Bench(bench::Options),
-    /// Runs the DAX clients for JavaScript against a cache and compares each result with plain DynamoDB.
+    /// Runs the DAX clients for JavaScript and Java against a cache and compares each result with plain DynamoDB.
     DaxClients,
     /// Sends requests that are almost right to a node and a cache for ten minutes.
     FuzzRequests(fuzz::Options),

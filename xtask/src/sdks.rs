@@ -86,7 +86,11 @@ impl Sdk {
                 "orders.mjs",
             ),
             Self::Go => go(&sources.join("go"), &cache.join("go")),
-            Self::Java => java(&sources.join("java"), &cache.join("java")),
+            Self::Java => java(
+                &sources.join("java"),
+                &cache.join("java"),
+                "dev.stator.Orders",
+            ),
             Self::Rust => rust(&sources.join("rust"), &cache.join("rust")),
         }
     }
@@ -122,7 +126,8 @@ fn go(sources: &Path, cache: &Path) -> Result<Command> {
     Ok(Command::new(program))
 }
 
-fn java(sources: &Path, cache: &Path) -> Result<Command> {
+/// Fetches and builds a Maven project, and returns the command that runs its class `main`.
+pub(crate) fn java(sources: &Path, cache: &Path, main: &str) -> Result<Command> {
     std::fs::create_dir_all(cache).context("cannot make the cache folder")?;
     let classes = cache.join("dependencies");
     run_command(
@@ -141,7 +146,7 @@ fn java(sources: &Path, cache: &Path) -> Result<Command> {
             cache.join("classes").display(),
             classes.display()
         ))
-        .arg("dev.stator.Orders");
+        .arg(main);
     Ok(command)
 }
 

@@ -52,6 +52,30 @@ pub(crate) enum Shape {
     TransactWrite { schemas: Vec<(String, KeySchema)> },
 }
 
+/// How maps with numbers for names are written: whole answers, and what an update touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Maps {
+    /// With their length, as all clients but one take them, and some want them.
+    Definite,
+    /// Up to a break: Java waits for it.
+    Indefinite,
+}
+
+impl Maps {
+    fn begin(self, length: usize, writer: &mut Writer) {
+        match self {
+            Self::Definite => writer.map(length),
+            Self::Indefinite => writer.begin_map(),
+        }
+    }
+
+    fn end(self, writer: &mut Writer) {
+        if self == Self::Indefinite {
+            writer.end();
+        }
+    }
+}
+
 /// What a write returns of its item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attributes {
@@ -99,11 +123,12 @@ pub(crate) fn encode_answer(
     status: StatusCode,
     json: &[u8],
     request_id: Option<&str>,
+    maps: Maps,
     lists: &dyn AttributeLists,
 ) -> Encoded {
     let mut ids = ListIds::new(lists);
     let written = if status.is_success() {
-        encode_success(shape, json, &mut ids)
+        encode_success(shape, json, maps, &mut ids)
     } else {
         error::encode_refusal(Some(shape), status, json, request_id, &mut ids)
     };
@@ -136,22 +161,29 @@ pub(crate) fn encode_failure(
     })
 }
 
-fn encode_success(shape: &Shape, json: &[u8], ids: &mut ListIds<'_>) -> Written<Vec<u8>> {
+fn encode_success(
+    shape: &Shape,
+    json: &[u8],
+    maps: Maps,
+    ids: &mut ListIds<'_>,
+) -> Written<Vec<u8>> {
     let members = Members::parse(json)?;
     let mut writer = Writer::new();
     // Success: an empty array, and then what the method answers.
     writer.array(0);
     match shape {
-        Shape::Item { schema, paths } => items::item(schema, paths, &members, ids, &mut writer)?,
+        Shape::Item { schema, paths } => {
+            items::item(schema, paths, maps, &members, ids, &mut writer)?
+        }
         Shape::Write { schema, attributes } => {
-            items::written(schema, *attributes, &members, ids, &mut writer)?;
+            items::written(schema, *attributes, maps, &members, ids, &mut writer)?;
         }
         Shape::Page {
             schema,
             paths,
             index,
         } => {
-            pages::page(schema, paths, *index, &members, ids, &mut writer)?;
+            pages::page(schema, paths, *index, maps, &members, ids, &mut writer)?;
         }
         Shape::BatchGet { tables } => batches::batch_get(tables, &members, ids, &mut writer)?,
         Shape::BatchWrite { tables } => batches::batch_write(tables, &members, ids, &mut writer)?,
@@ -174,6 +206,16 @@ impl Entries {
         let mut writer = Writer::new();
         write(&mut writer);
         self.entries.push((key, writer.finish()));
+    }
+
+    /// As the whole answer.
+    fn write_answer(&self, maps: Maps, writer: &mut Writer) {
+        maps.begin(self.entries.len(), writer);
+        for (key, value) in &self.entries {
+            writer.integer(*key);
+            writer.raw(value);
+        }
+        maps.end(writer);
     }
 
     fn write(&self, writer: &mut Writer) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use stator_model::{KeySchema, ScalarType};
 
-use super::answer::encode_answer;
+use super::answer::{Maps, encode_answer};
 use super::key::tests::schema;
 use super::lists::tests::Given;
 use super::scan::Scanner;
@@ -162,7 +162,14 @@ fn requests_become_what_they_mean() {
 fn encoded(request: &str, status: u16, json: &str, ids: &[(&str, &[&str])]) -> String {
     let shape = translated(request).shape;
     let status = StatusCode::from_u16(status).unwrap();
-    let encoded = encode_answer(&shape, status, json.as_bytes(), Some("REQID-1"), &lists());
+    let encoded = encode_answer(
+        &shape,
+        status,
+        json.as_bytes(),
+        Some("REQID-1"),
+        Maps::Definite,
+        &lists(),
+    );
     let mut hex = hex::encode(encoded.bytes);
     for (captured, names) in ids {
         let list = AttributeList::new(names.iter().map(|name| (*name).to_owned()).collect());
@@ -279,6 +286,36 @@ fn answers_are_what_clients_accepted() {
          6865636b4661696c6564781e54686520636f6e646974696f6e616c2072657175657374206661696c65644206\
          01644e6f6e65f6f6"
     );
+}
+
+/// As the client for Java wants them.
+#[test]
+fn maps_may_end_at_a_break() {
+    let shape = translated(request("V12")).shape;
+    let json = br#"{"Attributes":{"age":{"N":"31"}}}"#;
+    let encoded = encode_answer(
+        &shape,
+        StatusCode::OK,
+        json,
+        None,
+        Maps::Indefinite,
+        &lists(),
+    );
+    let id = format!("1b{:016x}", encoded.new_lists[0].id);
+    assert_eq!(
+        hex::encode(encoded.bytes),
+        format!("80bf024e{id}bf00181fffff")
+    );
+    let page = translated(request("V16")).shape;
+    let encoded = encode_answer(
+        &page,
+        StatusCode::OK,
+        br#"{"Count":1}"#,
+        None,
+        Maps::Indefinite,
+        &lists(),
+    );
+    assert_eq!(hex::encode(encoded.bytes), "80bf0801ff");
 }
 
 #[test]

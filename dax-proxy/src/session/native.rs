@@ -25,7 +25,7 @@ use crate::answer::throttled;
 use crate::attribute_lists::ListRegistry;
 use crate::metrics::OperationLabel;
 use crate::native::{
-    AttributeList, AttributeLists as _, Endpoint, FrameError, Method, Request, Scanner,
+    AttributeList, AttributeLists as _, Endpoint, FrameError, Maps, Method, Request, Scanner,
     encode_endpoints, encode_error, encode_key_schema, encode_list_id, encode_names, frame_header,
 };
 
@@ -62,6 +62,7 @@ impl NativeSession {
             authorized: Authorized::default(),
             scanner: Scanner::default(),
             buffer: BytesMut::with_capacity(READ_BYTES),
+            maps: Maps::Definite,
         };
         match connection.run(&mut stream, stop).await {
             Ok(()) => {}
@@ -95,6 +96,7 @@ struct Connection<'s> {
     scanner: Scanner,
     /// What has been read and not been answered.
     buffer: BytesMut,
+    maps: Maps,
 }
 
 impl Connection<'_> {
@@ -112,6 +114,9 @@ impl Connection<'_> {
             }
         };
         self.buffer.advance(preamble.length);
+        if preamble.layered {
+            self.maps = Maps::Indefinite;
+        }
         loop {
             let Some(answer) = self.next(stream, stop).await? else {
                 return Ok(());
@@ -187,7 +192,10 @@ impl Connection<'_> {
         let outcome = match request {
             Err(error) => Err(*error),
             Ok(Request::Data(request)) => {
-                return self.native.data(principal, method, &request).await;
+                return self
+                    .native
+                    .data(principal, method, &request, self.maps)
+                    .await;
             }
             Ok(Request::Endpoints) => Ok(self.native.endpoints(self.local)),
             Ok(Request::DefineKeySchema(table)) => {

@@ -8,7 +8,7 @@ use super::super::key::key_bytes;
 use super::super::lists::ListIds;
 use super::super::request::Paths;
 use super::super::value::write_value;
-use super::{Attributes, Entries, Unreadable, Written, capacity};
+use super::{Attributes, Entries, Maps, Unreadable, Written, capacity};
 use crate::wire::{Members, parse_item};
 
 /// Numbers of the members of an answer.
@@ -77,6 +77,7 @@ pub(super) fn item_member(members: &Members<'_>, name: &str) -> Written<Option<I
 pub(super) fn item(
     schema: &KeySchema,
     paths: &Paths,
+    maps: Maps,
     members: &Members<'_>,
     ids: &mut ListIds<'_>,
     writer: &mut Writer,
@@ -88,7 +89,7 @@ pub(super) fn item(
         });
     }
     capacity::push(members, &mut entries)?;
-    entries.write(writer);
+    entries.write_answer(maps, writer);
     Ok(())
 }
 
@@ -96,6 +97,7 @@ pub(super) fn item(
 pub(super) fn written(
     schema: &KeySchema,
     attributes: Attributes,
+    maps: Maps,
     members: &Members<'_>,
     ids: &mut ListIds<'_>,
     writer: &mut Writer,
@@ -105,7 +107,7 @@ pub(super) fn written(
     if let Some(item) = item {
         let bytes = match attributes {
             Attributes::Whole => value_bytes(schema, &item, ids),
-            Attributes::Updated => updated_bytes(&item, ids),
+            Attributes::Updated => updated_bytes(&item, maps, ids),
         };
         entries.push(member::ATTRIBUTES, |writer| writer.bytes(&bytes));
     }
@@ -116,18 +118,19 @@ pub(super) fn written(
             writer.bytes(&bytes)
         });
     }
-    entries.write(writer);
+    entries.write_answer(maps, writer);
     Ok(())
 }
 
 /// `list id | map of place to value` of what an update touched.
-fn updated_bytes(item: &Item, ids: &mut ListIds<'_>) -> Vec<u8> {
+fn updated_bytes(item: &Item, maps: Maps, ids: &mut ListIds<'_>) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.integer(ids.id(item.keys().cloned().collect()).into());
-    writer.map(item.len());
+    maps.begin(item.len(), &mut writer);
     for (place, value) in item.values().enumerate() {
         writer.count(place);
         write_value(value, &mut writer);
     }
+    maps.end(&mut writer);
     writer.finish()
 }

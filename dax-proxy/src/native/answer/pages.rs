@@ -8,13 +8,14 @@ use super::super::key::index_key_bytes;
 use super::super::lists::ListIds;
 use super::super::request::Paths;
 use super::items::{item_key, item_member, member, value_bytes, write_projected};
-use super::{Entries, Written, capacity};
+use super::{Entries, Maps, Written, capacity};
 use crate::wire::Members;
 
 pub(super) fn page(
     schema: &KeySchema,
     paths: &Paths,
     index: bool,
+    maps: Maps,
     members: &Members<'_>,
     ids: &mut ListIds<'_>,
     writer: &mut Writer,
@@ -54,6 +55,6 @@ pub(super) fn page(
         };
         entries.push(member::LAST_EVALUATED_KEY, |writer| writer.bytes(&bytes));
     }
-    entries.write(writer);
+    entries.write_answer(maps, writer);
     Ok(())
 }

@@ -13,7 +13,7 @@ use tracing::{Instrument as _, debug_span};
 use super::NativeSession;
 use crate::answer::Answer;
 use crate::native::{
-    DataRequest, Encoded, Method, Shape, Translated, encode_answer, encode_failure,
+    DataRequest, Encoded, Maps, Method, Shape, Translated, encode_answer, encode_failure,
     unprocessed_items,
 };
 use crate::operations::Call;
@@ -36,8 +36,9 @@ impl NativeSession {
         principal: Arc<Principal>,
         method: Method,
         request: &DataRequest<'_>,
+        maps: Maps,
     ) -> Bytes {
-        match self.try_data(principal, method, request).await {
+        match self.try_data(principal, method, request, maps).await {
             Ok(bytes) => bytes,
             Err(refusal) => self.refusal(&refusal),
         }
@@ -48,6 +49,7 @@ impl NativeSession {
         principal: Arc<Principal>,
         method: Method,
         request: &DataRequest<'_>,
+        maps: Maps,
     ) -> Result<Bytes, Answer> {
         let unknown = || ApiError::without_message(ErrorCode::UnknownOperationException);
         let name = method.operation().ok_or_else(unknown)?;
@@ -85,17 +87,18 @@ impl NativeSession {
                 answer = call(left.into()).await;
             }
         }
-        Ok(self.encode(&shape, &answer).await)
+        Ok(self.encode(&shape, maps, &answer).await)
     }
 
     /// The answer in the native form; the lists that it refers to are kept first.
-    async fn encode(&self, shape: &Shape, answer: &Answer) -> Bytes {
+    async fn encode(&self, shape: &Shape, maps: Maps, answer: &Answer) -> Bytes {
         self.session.proxy.metrics.count_outcome(answer.status);
         let Encoded { bytes, new_lists } = encode_answer(
             shape,
             answer.status,
             &answer.body,
             request_id(answer),
+            maps,
             &self.lists,
         );
         match self.lists.keep(new_lists).await {
