@@ -195,3 +195,24 @@ fn tables(method: Method, arguments: &[&[u8]]) -> Read<BTreeSet<String>> {
     }
     Ok(tables)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scan::Scanner;
+    use super::*;
+
+    fn names(request: &str) -> Vec<String> {
+        let bytes = hex::decode(request).unwrap();
+        let frame = Scanner::default().request(&bytes).unwrap().unwrap();
+        match Request::read(&frame, &bytes) {
+            Ok(Request::DefineAttributeListId(names)) => names,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_list_comes_as_an_array_or_from_java_as_a_string_set() {
+        assert_eq!(names("013a495927bb826161616c"), ["a", "l"]);
+        assert_eq!(names("013a495927bbd90cf9826161616c"), ["a", "l"]);
+    }
+}
