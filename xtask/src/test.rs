@@ -27,7 +27,7 @@ enum Phase {
     Build,
     /// Unit, property, simulation and integration tests.
     Rust,
-    /// boto3 against a storage node, directly, through the cache and against three nodes; the DAX client for Python.
+    /// boto3 against a storage node, directly and through the cache; the DAX client for Python.
     Conformance,
     /// The local cluster itself, then the end-to-end suite on it.
     Kubernetes,
@@ -110,26 +110,19 @@ fn rust() -> Result<()> {
 
 fn conformance() -> Result<()> {
     let bin = python::environment()?;
-    let runs: [(&'static str, &str, &[&str]); 3] = [
+    let runs = [
         (
             "the conformance suite against a node and a cache",
             "conformance",
-            &[],
         ),
-        (
-            "the conformance suite against three nodes",
-            "conformance",
-            &["--cluster"],
-        ),
-        ("the DAX client against a cache", "dax", &[]),
+        ("the DAX client against a cache", "dax"),
     ];
-    for (run, folder, flags) in runs {
+    for (run, folder) in runs {
         println!("{run}");
         process::run(
             Command::new(bin.join("python"))
                 .current_dir(workspace_root().join("tests").join(folder))
                 .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-                .args(flags)
                 .env("STATOR_STORAGE_NODE", program_path("dev", "storage-node"))
                 .env("STATOR_DAX_PROXY", program_path("dev", "dax-proxy")),
         )
