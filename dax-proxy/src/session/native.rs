@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
 
+/// Bytes of a request of a caller who is not known. It is refused, and until then it would hold memory.
+const STRANGERS_BYTES_MAX: usize = 64 * 1024;
+
 /// A buffer that has held a large request is given back.
 const KEPT_BYTES: usize = 64 * 1024;
 
@@ -148,9 +151,16 @@ impl Connection<'_> {
     ) -> Result<Option<(Bytes, Option<FrameError>)>, End> {
         let mut started = None;
         loop {
-            let frame = match self.scanner.request(&self.buffer) {
+            let found = self.scanner.request(&self.buffer);
+            let frame = match found {
                 Ok(Some(frame)) => frame,
                 Ok(None) => {
+                    if self.buffer.len() > STRANGERS_BYTES_MAX
+                        && let Err(refusal) =
+                            self.native.principal(&self.authorized, Instant::now())
+                    {
+                        return Ok(Some((refusal, Some(FrameError::TooLong))));
+                    }
                     if !self.buffer.is_empty() && started.is_none() {
                         started = Some(Instant::now());
                     }

@@ -170,6 +170,25 @@ async fn a_native_client_that_has_not_authorised_is_told_at_each_request() {
     );
 }
 
+#[tokio::test]
+async fn a_native_client_that_has_not_authorised_may_not_send_much() {
+    let proxy = Proxy::start().await;
+    // A BatchWriteItem whose first table has sixteen megabytes to come.
+    let batch = b"\x01\x1a\x06\xed\x58\x5f\xa1\x63tbl\x81\x5a\x00\xf0\x00\x00";
+    let mut stream = TcpStream::connect(proxy.running.address).await.unwrap();
+    stream.write_all(&[PREAMBLE, batch].concat()).await.unwrap();
+    let mut sent = 0;
+    // The node stops reading long before the end.
+    while sent < 15 * 1024 * 1024 {
+        match stream.write(&[b'x'; 16 * 1024]).await {
+            Ok(written) => sent += written,
+            Err(_) => break,
+        }
+    }
+    assert!(sent < 8 * 1024 * 1024, "{sent} bytes were taken");
+    assert_eq!(proxy.get("a").await.status.as_u16(), 200);
+}
+
 /// All that comes back until the connection is closed.
 async fn native(proxy: &Proxy, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(proxy.running.address).await.unwrap();
