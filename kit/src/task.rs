@@ -77,6 +77,28 @@ impl fmt::Display for TaskFailure {
 
 impl std::error::Error for TaskFailure {}
 
+/// Lets a library that starts tasks of its own (hyper: one for each connection of a pool, one for
+/// each stream of HTTP/2) start them on an owner. On the runtime's own executor a panic in such a
+/// task would end the stream and nothing else.
+#[derive(Clone, Debug)]
+pub struct OwnedExecutor {
+    owner: TaskOwner,
+    task: &'static str,
+    kind: Kind,
+}
+
+impl<F> hyper::rt::Executor<F> for OwnedExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        match self.kind {
+            Kind::Foreground => self.owner.spawn(self.task, task),
+            Kind::Background => self.owner.spawn_background(self.task, task),
+        }
+    }
+}
+
 /// How a shutdown went.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ShutdownReport {
@@ -140,6 +162,26 @@ impl TaskOwner {
         F: Future<Output = ()> + Send + 'static,
     {
         self.start(name, Kind::Background, task);
+    }
+
+    /// An executor whose tasks are foreground tasks of this owner, all called `task`.
+    #[must_use]
+    pub fn executor(&self, task: &'static str) -> OwnedExecutor {
+        OwnedExecutor {
+            owner: self.clone(),
+            task,
+            kind: Kind::Foreground,
+        }
+    }
+
+    /// An executor whose tasks are background tasks of this owner, all called `task`.
+    #[must_use]
+    pub fn background_executor(&self, task: &'static str) -> OwnedExecutor {
+        OwnedExecutor {
+            owner: self.clone(),
+            task,
+            kind: Kind::Background,
+        }
     }
 
     /// Runs blocking work (disk, long computing) on a thread of its own. A shutdown waits for it

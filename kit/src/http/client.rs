@@ -17,7 +17,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::rt::Executor;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
@@ -98,7 +97,7 @@ impl HttpClient {
             response_bytes_max,
             tls,
         } = options;
-        let client = Client::builder(OwnedExecutor(tasks.clone()))
+        let client = Client::builder(tasks.background_executor("http client connection"))
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(idle_timeout)
@@ -187,19 +186,6 @@ impl Body for TrackedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// Runs the pool's connections as tasks that end with their owner.
-#[derive(Clone)]
-struct OwnedExecutor(TaskOwner);
-
-impl<F> Executor<F> for OwnedExecutor
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, task: F) {
-        self.0.spawn_background("http client connection", task);
     }
 }
 

@@ -8,13 +8,12 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use stator_kit::task::TaskOwner;
 use stator_kit::tls::ReloadingServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::codec::RawCodec;
@@ -67,9 +66,9 @@ async fn accept(
                 continue;
             }
         };
-        let (tls, handler, token) = (tls.clone(), handler.clone(), token.clone());
+        let (tls, handler, tasks) = (tls.clone(), handler.clone(), owner.clone());
         owner.spawn("rpc connection", async move {
-            if let Err(error) = connection(stream, tls, handler, token).await {
+            if let Err(error) = connection(stream, tls, handler, tasks).await {
                 tracing::debug!(%error, "a connection of another node ended");
             }
             drop(permit);
@@ -81,21 +80,21 @@ async fn connection(
     stream: TcpStream,
     tls: Option<ReloadingServerConfig>,
     handler: Arc<dyn RpcHandler>,
-    token: CancellationToken,
+    owner: TaskOwner,
 ) -> Result<(), ConnectionError> {
     stream.set_nodelay(true)?;
     let Some(tls) = tls else {
-        return requests(stream, handler, token).await;
+        return requests(stream, handler, owner).await;
     };
     let handshake = tls.acceptor().accept(stream);
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-    requests(stream, handler, token).await
+    requests(stream, handler, owner).await
 }
 
 async fn requests<S>(
     stream: S,
     handler: Arc<dyn RpcHandler>,
-    token: CancellationToken,
+    owner: TaskOwner,
 ) -> Result<(), ConnectionError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -104,7 +103,9 @@ where
         let handler = handler.clone();
         async move { Ok::<_, Infallible>(answer(request, handler).await) }
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let token = owner.token();
+    // A handler that panics has met a state it does not know: the process must end (invariant 8).
+    let connection = http2::Builder::new(owner.executor("rpc call"))
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(PING_INTERVAL))
         .max_concurrent_streams(STREAMS_MAX)

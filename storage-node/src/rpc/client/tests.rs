@@ -24,6 +24,7 @@ impl RpcHandler for Echo {
                 b"refuse" => Err(RpcError::Refused("not now".to_owned())),
                 b"fail" => Err(RpcError::Failed("half-way".to_owned())),
                 b"hang" => std::future::pending().await,
+                b"panic" => panic!("met by a handler"),
                 _ => Ok([format!("{service:?} ").as_bytes(), &payload]
                     .concat()
                     .into()),
@@ -159,5 +160,25 @@ async fn under_mutual_tls_a_caller_without_our_certificate_is_refused() {
             .call_address(&address, Service::Raft, "ping".into(), soon())
             .await
             .is_err()
+    );
+}
+
+/// Invariant 8: hyper runs each call as a task of its own, and its panic must not stay there.
+#[tokio::test]
+async fn a_handler_that_panics_is_seen_by_the_owner() {
+    let owner = TaskOwner::new("test");
+    let addresses = AddressBook::new();
+    addresses.set(NodeId(1), start(None, &owner).await);
+    let client = RpcClient::new(addresses, None, TaskOwner::new("caller"));
+    client
+        .call(NodeId(1), Service::Data, "panic".into(), soon())
+        .await
+        .unwrap_err();
+    let failure = tokio::time::timeout(Duration::from_secs(5), owner.failed())
+        .await
+        .unwrap();
+    assert_eq!(
+        (failure.task, &*failure.message),
+        ("rpc call", "met by a handler")
     );
 }
