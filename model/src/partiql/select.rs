@@ -90,6 +90,17 @@ impl Select {
         })
     }
 
+    /// How to read an index that has several attributes in a part of its key: as a scan.
+    ///
+    /// # Errors
+    /// A ValidationException for an `ORDER BY`.
+    pub fn plan_scan(&self) -> Result<ExpressionTexts, ApiError> {
+        match self.order_by.first() {
+            Some(key) => Err(not_in_key(&key.attribute)),
+            None => Ok(self.texts(self.condition.as_ref())),
+        }
+    }
+
     /// Refuses what no table could make right.
     ///
     /// # Errors
@@ -141,10 +152,7 @@ impl Select {
             .iter()
             .find(|key| !keys.schema.contains(&key.attribute));
         if let Some(key) = stranger {
-            return Err(ApiError::validation(format!(
-                "Attribute {} in ORDER BY clause must be part of the primary key",
-                key.attribute
-            )));
+            return Err(not_in_key(&key.attribute));
         }
         let partition_name = &keys.schema.partition_key.name;
         match keys.partition_conditions(condition) {
@@ -166,6 +174,12 @@ impl Select {
             )),
         }
     }
+}
+
+fn not_in_key(attribute: &str) -> ApiError {
+    ApiError::validation(format!(
+        "Attribute {attribute} in ORDER BY clause must be part of the primary key"
+    ))
 }
 
 /// One way to satisfy a condition.

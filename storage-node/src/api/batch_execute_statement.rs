@@ -14,8 +14,9 @@ use stator_model::operations::{
 use stator_model::partiql::{Select, Statement};
 use stator_model::value::item_size_bytes;
 
+use super::consumed::Consumed;
 use super::partiql::{EXISTS_ALONE, returned, run_write, select, shaped, statement_table};
-use super::respond::{Body, write_capacity};
+use super::respond::Body;
 use super::service::Call;
 use crate::cluster::Table;
 use crate::table::codec_json::{attributes_to_json, string};
@@ -32,8 +33,7 @@ struct Prepared {
 struct Answer {
     /// The item that was read or that the statement returns, as JSON.
     item: Result<Option<Vec<u8>>, ApiError>,
-    /// What it consumed.
-    units: f64,
+    consumed: Consumed,
 }
 
 pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
@@ -101,16 +101,16 @@ fn check_distinct(prepared: &[Prepared]) -> Result<(), ApiError> {
 async fn run_one(call: &Call<'_>, prepared: &Prepared) -> Answer {
     let failed = |error: &ApiError, units: f64| Answer {
         item: Err(error.clone()),
-        units,
+        consumed: Consumed::of_table(units),
     };
     let (statement, table) = match (&prepared.statement, &prepared.table) {
         (Ok(statement), Ok(table)) => (statement, table),
         (Err(error), _) | (_, Err(error)) => return failed(error, 0.0),
     };
     match run_statement(call, statement, table, prepared.consistent).await {
-        Ok((item, units)) => Answer {
+        Ok((item, consumed)) => Answer {
             item: Ok(item),
-            units,
+            consumed,
         },
         // What was refused before it ran costs nothing.
         Err(error) if error.code == ErrorCode::ValidationException => failed(&error, 0.0),
@@ -123,7 +123,7 @@ async fn run_statement(
     statement: &Statement,
     table: &Arc<Table>,
     consistent: bool,
-) -> Result<(Option<Vec<u8>>, f64), ApiError> {
+) -> Result<(Option<Vec<u8>>, Consumed), ApiError> {
     if let Statement::Select(read) = statement {
         return read_one(call, statement, read, table, consistent).await;
     }
@@ -137,7 +137,7 @@ async fn run_statement(
                 .map_err(|_| ApiError::internal("an item in an answer between nodes is damaged"))
         })
         .transpose()?;
-    Ok((item, outcome.units))
+    Ok((item, Consumed::of_write(&outcome)))
 }
 
 /// A read of one item by its whole key.
@@ -147,7 +147,7 @@ async fn read_one(
     read: &Select,
     table: &Arc<Table>,
     consistent: bool,
-) -> Result<(Option<Vec<u8>>, f64), ApiError> {
+) -> Result<(Option<Vec<u8>>, Consumed), ApiError> {
     if read.index.is_some() || statement.target(&table.key_schema).is_none() {
         return Err(ApiError::validation(
             "Select statements within BatchExecuteStatement must specify the primary key in the \
@@ -156,7 +156,7 @@ async fn read_one(
     }
     let selected = select(call, table, read, consistent, None, None).await?;
     let item = shaped(read, selected.items_json)?;
-    Ok(((!item.is_empty()).then_some(item), selected.units))
+    Ok(((!item.is_empty()).then_some(item), selected.consumed))
 }
 
 /// What a statement that failed consumed: the write that it attempted, as far as the statement tells.
@@ -183,21 +183,22 @@ fn response(
         write_answer(one, answer, out);
     }
     out.push(b']');
-    let mut units: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut consumed: BTreeMap<&str, Consumed> = BTreeMap::new();
     for (one, answer) in prepared.iter().zip(answers) {
         if let (Ok(statement), Ok(_)) = (&one.statement, &one.table) {
-            *units.entry(statement.table()).or_default() += answer.units;
+            let table = consumed.entry(statement.table()).or_default();
+            table.add(answer.consumed.clone());
         }
     }
     let any_succeeded = answers.iter().any(|answer| answer.item.is_ok());
     if mode != ReturnConsumedCapacity::None && any_succeeded {
         let out = body.member("ConsumedCapacity");
         out.push(b'[');
-        for (at, (table, units)) in units.into_iter().enumerate() {
+        for (at, (table, consumed)) in consumed.into_iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
-            write_capacity(mode, table, units, out);
+            consumed.write(mode, table, out);
         }
         out.push(b']');
     }

@@ -53,6 +53,17 @@ impl Consumed {
         }
     }
 
+    /// Adds what another part of the request consumed.
+    pub(super) fn add(&mut self, other: Self) {
+        self.table += other.table;
+        for (name, units) in other.local {
+            *self.local.entry(name).or_default() += units;
+        }
+        for (name, units) in other.global {
+            *self.global.entry(name).or_default() += units;
+        }
+    }
+
     fn arm(&mut self, is_local: bool) -> &mut BTreeMap<String, f64> {
         if is_local {
             &mut self.local

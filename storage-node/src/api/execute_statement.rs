@@ -66,7 +66,7 @@ fn selected_response(
         }
     }
     let mode = request.return_consumed_capacity;
-    body.capacity(mode, &select.table, selected.units);
+    body.consumed(mode, &select.table, &selected.consumed);
     Ok(body.end())
 }
 

@@ -10,7 +10,8 @@ use stator_model::operations::{ReturnValues, ReturnValuesOnConditionCheckFailure
 use stator_model::partiql::{ItemWritePlan, Statement, WriteKind};
 
 pub(super) use self::select::{Selected, select, shaped};
-use super::request::{active_table, authorize_table, table_name};
+use super::read_source::table_with;
+use super::request::{authorize_table, table_name};
 use super::service::Call;
 use super::write;
 use crate::cluster::message::WriteOutcome;
@@ -31,7 +32,7 @@ pub(super) async fn statement_table(
 ) -> Result<Arc<Table>, ApiError> {
     let name = table_name(call, statement.table())?;
     authorize_table(call, statement.action(), name)?;
-    active_table(call, name).await
+    table_with(call, name, statement.index()).await
 }
 
 /// The write that a statement means, planned against the table's key.

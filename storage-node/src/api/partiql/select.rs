@@ -2,20 +2,22 @@
 
 use std::cmp::Ordering;
 use std::ops::Bound;
-use std::sync::Arc;
 
-use stator_model::capacity::read_units;
 use stator_model::error::ApiError;
 use stator_model::expression::{ExpressionKind, ProjectionExpression};
-use stator_model::key::partition_hash;
+use stator_model::key::{KeySchema, partition_hash};
 use stator_model::limits::PAGE_SIZE_BYTES_MAX;
 use stator_model::partiql::{
     ExpressionTexts, KeyRead, NextToken, Select, SelectPlan, select_columns,
 };
 use stator_model::value::{AttributeValue, Item};
 
+use crate::api::consumed::Consumed;
+use crate::api::query::consumed;
+use crate::api::read_source;
 use crate::api::service::Call;
 use crate::cluster::{Page, PageQuery, PageSource, PageTexts, Table};
+use crate::table::IndexDefinition;
 use crate::table::codec_json::item_to_json;
 use crate::table::keys::{KeyRange, item_key, partition_key_prefix, query_range};
 
@@ -27,7 +29,7 @@ pub(in crate::api) struct Selected {
     /// Where to go on; absent at the end of the data.
     pub(in crate::api) next: Option<NextToken>,
     /// Read capacity units consumed.
-    pub(in crate::api) units: f64,
+    pub(in crate::api) consumed: Consumed,
 }
 
 const EVERYTHING: KeyRange = (Bound::Unbounded, Bound::Unbounded);
@@ -46,35 +48,25 @@ struct Range {
 /// A ValidationException for a statement that does not fit the table, or a 500 at the deadline.
 pub(in crate::api) async fn select(
     call: &Call<'_>,
-    table: &Arc<Table>,
+    table: &Table,
     select: &Select,
     consistent: bool,
     limit: Option<u32>,
     token: Option<NextToken>,
 ) -> Result<Selected, ApiError> {
-    if select.index.is_some() {
-        // Only Query and Scan read indexes in this version.
-        return Err(ApiError::validation(
-            "The table does not have the specified index",
-        ));
-    }
-    match select.plan(&table.key_schema)? {
-        SelectPlan::Scan(texts) => {
-            let query = page_query(texts, table, false, consistent, limit)?;
-            let start = token
-                .and_then(|token| token.key)
-                .map(|key| table.key_schema.scan_start_key_from_map(&key))
-                .transpose()?
-                .map(|start| (start.partition_hash(), item_key(table.storage_id(), &start)));
-            let source = PageSource::of_table(table);
-            let page = call
-                .cluster
-                .scan(source, (0, u64::MAX), start, &query, call.deadline)
-                .await?;
-            let mut selected = Selected::default();
-            selected.add(&page, 0, consistent);
-            Ok(selected)
-        }
+    let source = Source::of(table, select.index.as_deref(), consistent)?;
+    let reader = Reader {
+        call,
+        source: &source,
+        consistent,
+        limit,
+    };
+    let plan = match &source.schema {
+        Some(schema) => select.plan(schema)?,
+        None => SelectPlan::Scan(select.plan_scan()?),
+    };
+    match plan {
+        SelectPlan::Scan(texts) => reader.scan(texts, token).await,
         SelectPlan::Queries {
             reads,
             partition_descending,
@@ -82,40 +74,114 @@ pub(in crate::api) async fn select(
         } => {
             let mut ranges: Vec<Range> = reads
                 .into_iter()
-                .map(|read| Range::of(read, table))
+                .map(|read| Range::of(read, &source))
                 .collect();
             ranges.sort_by(|left, right| order(left, right, partition_descending, sort_descending));
             check_overlap(&ranges, sort_descending)?;
-            let run = Queries {
-                call,
-                table,
-                consistent,
-                backward: sort_descending,
-            };
-            run.page(ranges, limit, token).await
+            reader.queries(ranges, sort_descending, token).await
         }
     }
 }
 
-struct Queries<'a> {
-    call: &'a Call<'a>,
-    table: &'a Arc<Table>,
-    consistent: bool,
-    backward: bool,
+/// What the statement reads: a table, or one of its indexes.
+struct Source<'a> {
+    table: &'a Table,
+    index: Option<&'a IndexDefinition>,
+    /// The key that conditions can pin; none where an index has several attributes in a part of it.
+    schema: Option<KeySchema>,
 }
 
-impl Queries<'_> {
+impl<'a> Source<'a> {
+    fn of(table: &'a Table, index: Option<&str>, consistent: bool) -> Result<Self, ApiError> {
+        if index.is_some_and(|name| table.index(name).is_none()) {
+            // Query's text for this names the index.
+            return Err(ApiError::validation(
+                "The table does not have the specified index",
+            ));
+        }
+        let index = read_source::index(table, index, consistent)?;
+        let schema = match index {
+            Some(index) => index.single_key_schema(),
+            None => Some(table.key_schema.clone()),
+        };
+        Ok(Self {
+            table,
+            index,
+            schema,
+        })
+    }
+
+    /// The hash that finds the partition of a key, and what the keys of its items begin with.
+    fn prefix(&self, partition_key: &AttributeValue) -> (u64, Vec<u8>) {
+        if let Some(index) = self.index {
+            return index.key_prefix(std::slice::from_ref(partition_key), &[]);
+        }
+        let hash = partition_hash(partition_key);
+        let storage_id = self.table.storage_id();
+        (hash, partition_key_prefix(storage_id, hash, partition_key))
+    }
+
+    /// The place of a token's key, which need not exist.
+    fn start(&self, key: &Item) -> Result<(u64, Vec<u8>), ApiError> {
+        if let Some(index) = self.index {
+            return read_source::start_of_index(index, key);
+        }
+        let start = self.table.key_schema.scan_start_key_from_map(key)?;
+        let key = item_key(self.table.storage_id(), &start);
+        Ok((start.partition_hash(), key))
+    }
+
+    fn page_source(&self, query: &PageQuery) -> Result<PageSource<'a>, ApiError> {
+        read_source::source(
+            self.table,
+            self.index,
+            None,
+            query.filter.as_ref(),
+            query.projection.as_ref(),
+        )
+    }
+}
+
+struct Reader<'a> {
+    call: &'a Call<'a>,
+    source: &'a Source<'a>,
+    consistent: bool,
+    limit: Option<u32>,
+}
+
+impl Reader<'_> {
+    async fn scan(
+        &self,
+        texts: ExpressionTexts,
+        token: Option<NextToken>,
+    ) -> Result<Selected, ApiError> {
+        let query = self.page_query(texts, false, self.limit)?;
+        let start = token
+            .and_then(|token| token.key)
+            .map(|key| self.source.start(&key))
+            .transpose()?;
+        let (source, deadline) = (self.source.page_source(&query)?, self.call.deadline);
+        let everywhere = (0, u64::MAX);
+        let cluster = self.call.cluster;
+        let page = cluster
+            .scan(source, everywhere, start, &query, deadline)
+            .await?;
+        let mut selected = Selected::default();
+        self.add(&mut selected, &page, 0);
+        Ok(selected)
+    }
+
     /// Runs one query after the other until the page is full.
-    async fn page(
+    async fn queries(
         &self,
         ranges: Vec<Range>,
-        limit: Option<u32>,
+        backward: bool,
         token: Option<NextToken>,
     ) -> Result<Selected, ApiError> {
         let first = token.as_ref().map_or(0, |token| token.read);
         let mut start = token.and_then(|token| token.key);
         let mut selected = Selected::default();
-        let (mut left, mut size_bytes) = (limit, 0_u64);
+        let (mut left, mut size_bytes) = (self.limit, 0_u64);
         let size_max = u64::try_from(PAGE_SIZE_BYTES_MAX).unwrap_or(u64::MAX);
         for (at, mut range) in (0_u32..).zip(ranges) {
             if at < first {
@@ -129,58 +195,74 @@ impl Queries<'_> {
                 break;
             }
             if let Some(start) = start.take() {
-                range.begin_after(&start, self.table, self.backward)?;
+                range.begin_after(&start, self.source, backward)?;
             }
-            let query = page_query(
-                range.texts,
-                self.table,
-                self.backward,
-                self.consistent,
-                left,
-            )?;
-            let page = self
-                .call
-                .cluster
-                .query(
-                    PageSource::of_table(self.table),
-                    range.hash,
-                    range.range,
-                    &query,
-                    self.call.deadline,
-                )
+            let query = self.page_query(range.texts, backward, left)?;
+            let (source, deadline) = (self.source.page_source(&query)?, self.call.deadline);
+            let cluster = self.call.cluster;
+            let page = cluster
+                .query(source, range.hash, range.range, &query, deadline)
                 .await?;
             size_bytes += page.scanned_size_bytes;
             left = left.map(|left| left.saturating_sub(page.scanned_count));
-            selected.add(&page, at, self.consistent);
+            self.add(&mut selected, &page, at);
             if selected.next.is_some() {
                 break;
             }
         }
         Ok(selected)
     }
-}
 
-impl Selected {
-    fn add(&mut self, page: &Page, read: u32, consistent: bool) {
+    fn add(&self, selected: &mut Selected, page: &Page, read: u32) {
         if !page.items_json.is_empty() {
-            if !self.items_json.is_empty() {
-                self.items_json.push(b',');
+            if !selected.items_json.is_empty() {
+                selected.items_json.push(b',');
             }
-            self.items_json.extend_from_slice(&page.items_json);
+            selected.items_json.extend_from_slice(&page.items_json);
         }
-        let size = usize::try_from(page.scanned_size_bytes).unwrap_or(usize::MAX);
-        self.units += read_units(size, consistent);
-        self.next = page.last_key.as_ref().map(|key| NextToken {
+        let consumed = consumed(page, self.source.index, self.consistent);
+        selected.consumed.add(consumed);
+        selected.next = page.last_key.as_ref().map(|key| NextToken {
             read,
             key: Some(key.clone()),
         });
     }
+
+    fn page_query(
+        &self,
+        texts: ExpressionTexts,
+        backward: bool,
+        limit: Option<u32>,
+    ) -> Result<PageQuery, ApiError> {
+        let filter = texts.parse_condition(ExpressionKind::Filter)?;
+        if let (Some(filter), Some(schema)) = (&filter, &self.source.schema) {
+            filter.check_key_attributes_scalar(schema)?;
+        }
+        let projection = texts
+            .projection
+            .as_deref()
+            .map(|text| ProjectionExpression::parse(text, &texts.context()))
+            .transpose()?;
+        Ok(PageQuery {
+            filter,
+            projection,
+            backward,
+            count_only: false,
+            consistent: self.consistent,
+            limit,
+            texts: PageTexts {
+                filter: texts.condition,
+                projection: texts.projection,
+                names: texts.names,
+                values: texts.values,
+            },
+        })
+    }
 }
 
 impl Range {
-    fn of(read: KeyRead, table: &Table) -> Self {
-        let hash = partition_hash(&read.partition_key);
-        let prefix = partition_key_prefix(table.storage_id(), hash, &read.partition_key);
+    fn of(read: KeyRead, source: &Source<'_>) -> Self {
+        let (hash, prefix) = source.prefix(&read.partition_key);
         let range = read
             .sort
             .iter()
@@ -194,9 +276,13 @@ impl Range {
         }
     }
 
-    fn begin_after(&mut self, start: &Item, table: &Table, backward: bool) -> Result<(), ApiError> {
-        let start = table.key_schema.start_key_from_map(start)?;
-        let key = item_key(table.storage_id(), &start);
+    fn begin_after(
+        &mut self,
+        start: &Item,
+        source: &Source<'_>,
+        backward: bool,
+    ) -> Result<(), ApiError> {
+        let (_, key) = source.start(start)?;
         let behind = if backward {
             (Bound::Unbounded, Bound::Excluded(key))
         } else {
@@ -290,38 +376,6 @@ fn is_empty(range: &KeyRange) -> bool {
     let (low, behind_low) = lower_position(&range.0);
     let (high, with_high) = upper_position(&range.1);
     low > high || (low == high && (behind_low || !with_high))
-}
-
-fn page_query(
-    texts: ExpressionTexts,
-    table: &Table,
-    backward: bool,
-    consistent: bool,
-    limit: Option<u32>,
-) -> Result<PageQuery, ApiError> {
-    let filter = texts.parse_condition(ExpressionKind::Filter)?;
-    if let Some(filter) = &filter {
-        filter.check_key_attributes_scalar(&table.key_schema)?;
-    }
-    let projection = texts
-        .projection
-        .as_deref()
-        .map(|text| ProjectionExpression::parse(text, &texts.context()))
-        .transpose()?;
-    Ok(PageQuery {
-        filter,
-        projection,
-        backward,
-        count_only: false,
-        consistent,
-        limit,
-        texts: PageTexts {
-            filter: texts.condition,
-            projection: texts.projection,
-            names: texts.names,
-            values: texts.values,
-        },
-    })
 }
 
 /// The items in the shape of the statement's columns.
