@@ -32,7 +32,9 @@ mod background;
 mod expiry;
 mod leaders;
 mod metrics;
+mod removal;
 mod serve;
+mod sizes;
 pub mod status;
 pub mod streams;
 mod throughput;
@@ -54,6 +56,7 @@ use self::latch::Latches;
 pub use self::metrics::ClusterMetrics;
 use self::outbox::Outbox;
 pub use self::page::{Page, PageQuery, PageSource, PageTexts};
+use self::sizes::Sizes;
 use self::transaction::{GroupLocks, Running};
 pub use self::transaction::{TransactAction, TransactWrite, TransactWritten, TransactionToken};
 pub use self::write::{ItemWrite, WriteTexts};
@@ -79,6 +82,8 @@ pub struct Upkeep {
     pub stream_shard: Duration,
     /// Between two looks for expired items.
     pub expiry_scan: Duration,
+    /// Between two walks that count the items of tables.
+    pub table_sizes: Duration,
 }
 
 impl Default for Upkeep {
@@ -87,6 +92,7 @@ impl Default for Upkeep {
             stream_retention: Duration::from_secs(24 * 60 * 60),
             stream_shard: Duration::from_secs(4 * 60 * 60),
             expiry_scan: Duration::from_secs(60),
+            table_sizes: Duration::from_secs(6 * 60 * 60),
         }
     }
 }
@@ -141,6 +147,8 @@ pub struct Cluster {
     this: Weak<Self>,
     /// The transactions that this node runs.
     running: Arc<Running>,
+    /// What the last walk over the items counted.
+    sizes: parking_lot::Mutex<Arc<Sizes>>,
     /// One change of the catalog at a time, on the leader of the meta group.
     catalog_latch: Arc<Mutex<()>>,
     /// Set while this node hands its leaderships away and takes none.
@@ -209,6 +217,7 @@ impl Cluster {
             latches: Latches::default(),
             this: Weak::clone(this),
             running: Arc::default(),
+            sizes: parking_lot::Mutex::default(),
             catalog_latch: Arc::default(),
             draining: AtomicBool::new(false),
             drained_at: parking_lot::Mutex::default(),

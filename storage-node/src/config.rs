@@ -75,6 +75,9 @@ pub struct UpkeepArgs {
     /// Seconds for which a shard of a stream stays open before a child shard continues it.
     #[arg(long, env = "STATOR_STREAM_SHARD_SECONDS", default_value_t = 14_400, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub stream_shard_seconds: u64,
+    /// Seconds between two walks that count items for ItemCount and TableSizeBytes.
+    #[arg(long, env = "STATOR_TABLE_SIZE_SECONDS", default_value_t = 21_600, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub table_size_seconds: u64,
 }
 
 impl UpkeepArgs {
@@ -85,6 +88,7 @@ impl UpkeepArgs {
             stream_retention: Duration::from_secs(self.stream_retention_seconds),
             stream_shard: Duration::from_secs(self.stream_shard_seconds),
             expiry_scan: Duration::from_secs(self.ttl_scan_seconds),
+            table_sizes: Duration::from_secs(self.table_size_seconds),
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         .table(name)
         .ok_or_else(|| ApiError::table_not_found(name))?;
     Ok(DescribeTableResponse {
-        table: table.description(call.cluster.now_millis()),
+        table: call.cluster.describe(&table),
     }
     .to_json()
     .into())

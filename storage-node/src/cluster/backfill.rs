@@ -19,7 +19,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::background::dropped_index;
 use super::catalog::rows::{
     GlobalIndexRow, IndexStatusRow, LastChange, PartitionRow, Row, TableRow, TableStatusRow,
     table_key,
@@ -28,6 +27,7 @@ use super::control::{Change, catalog_write};
 use super::group_state::backfill_key;
 use super::latch::{Latch, latch_of};
 use super::message::{DataAnswer, DataRequest, Refusal, Route};
+use super::removal::dropped_index;
 use super::route::{RouteError, Routed, deadline_in, millis_until, refuse_storage};
 use super::{Cluster, LocalGroup, REQUEST_TIMEOUT, Table};
 use crate::engine::{Direction, EngineError, Keyspace};

@@ -133,11 +133,13 @@ impl Cluster {
         let table_id = self.request_id();
         let groups =
             u32::try_from(self.identity.founding.groups.len().saturating_sub(1)).unwrap_or(1);
+        let sizes = self.sizes();
         let planner = tables::Planner {
             now_millis: now,
             table_id,
             groups,
             unbacked: self.unbacked,
+            sizes: &sizes,
         };
         let request_id = RequestId(message.request_id);
         self.change_catalog(request_id, deadline, |state, counters| {

@@ -43,6 +43,12 @@ pub fn partition_key_prefix(
     out
 }
 
+/// The storage id that a key of the items keyspace begins with; `None` for bytes that are no such key.
+pub fn storage_id_of(key: &[u8]) -> Option<StorageId> {
+    let bytes = key.first_chunk::<8>()?;
+    Some(StorageId(u64::from_be_bytes(*bytes)))
+}
+
 /// The first key that an item of `storage` hashed to `hash` could have.
 pub fn hash_prefix(storage: StorageId, hash: u64) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stator_model::key::{KeySchema, ScalarType};
 use stator_model::table::{
-    AttributeDefinition, BillingMode, BillingModeSummary, OnDemandThroughput,
+    AttributeDefinition, BillingMode, BillingModeSummary, IndexFacts, OnDemandThroughput,
     ProvisionedThroughput, ProvisionedThroughputDescription, SseSpecification, TableClass,
     TableClassSummary, TableDescription, TableFacts, TableSettings, TableStatus,
 };
@@ -16,6 +16,7 @@ use crate::cluster::Table;
 use crate::cluster::catalog::rows::{
     BillingRow, IndexStatusRow, KeyRow, KeyTypeRow, SseRow, TableRow, TableStatusRow,
 };
+use crate::cluster::sizes::{Size, Sizes};
 
 impl Table {
     /// The settings that requests choose, without indexes that are being removed.
@@ -72,17 +73,33 @@ impl Table {
         }
     }
 
-    /// What DescribeTable says. Item count and size are not counted by this version: they are 0.
-    pub fn description(&self, now_millis: u64) -> TableDescription {
+    /// What DescribeTable says.
+    pub fn description(&self, now_millis: u64, sizes: &Sizes) -> TableDescription {
         let row = &self.row;
         let settings = self.described_settings();
         let billing_mode = settings.billing_mode;
         let table_class = settings.table_class;
-        let indexes: BTreeMap<_, _> = row
-            .global_indexes
-            .iter()
-            .map(|index| (index.name.clone(), facts(index, row.readers_settled)))
+        let local = row.local_indexes.iter().map(|index| {
+            let facts = IndexFacts::default();
+            (index.name.clone(), facts, index.storage_id)
+        });
+        let global = row.global_indexes.iter().map(|index| {
+            let facts = facts(index, row.readers_settled);
+            (index.name.clone(), facts, index.storage_id)
+        });
+        let indexes: BTreeMap<_, _> = local
+            .chain(global)
+            .map(|(name, facts, storage_id)| {
+                let Size { items, bytes } = sizes.of(storage_id);
+                let facts = IndexFacts {
+                    item_count: items,
+                    index_size_bytes: bytes,
+                    ..facts
+                };
+                (name, facts)
+            })
             .collect();
+        let size = sizes.of(row.storage_id);
         let mut description = settings.describe(TableFacts {
             table_status: match row.status {
                 TableStatusRow::Active => TableStatus::Active,
@@ -93,8 +110,8 @@ impl Table {
             creation_date_time: seconds(row.created_millis),
             table_id: uuid::Uuid::from_u128(row.table_id).to_string(),
             table_arn: self.arn.clone(),
-            table_size_bytes: 0,
-            item_count: 0,
+            table_size_bytes: size.bytes,
+            item_count: size.items,
             latest_stream_label: stream_plan::latest_label(row),
             indexes,
         });

@@ -16,7 +16,7 @@ use crate::cluster::catalog::rows::{
     ProjectionRow, TableRow,
 };
 
-impl Planner {
+impl Planner<'_> {
     /// Gives a new table its indexes, which its partitions know from their first write on.
     pub(super) fn make_indexes(
         self,

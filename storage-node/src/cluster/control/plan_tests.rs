@@ -16,6 +16,7 @@ use crate::cluster::catalog::rows::{
     ClusterRow, CountersRow, IndexStatusRow, Row as _, TableRow, TableStatusRow,
 };
 use crate::cluster::message::ControlOperation;
+use crate::cluster::sizes::Sizes;
 
 const NOW: u64 = 1_700_000_000_000;
 const CREATE: &str = r#"{"TableName":"orders","BillingMode":"PAY_PER_REQUEST",
@@ -80,6 +81,7 @@ impl Catalog {
             table_id: 42,
             groups: 3,
             unbacked: self.unbacked,
+            sizes: &Sizes::EMPTY,
         };
         let Change { writes, answer, .. } =
             planner.plan(operation, body.as_bytes(), &state, &mut self.counters)?;

@@ -22,7 +22,7 @@ const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
 /// How far behind now the latest second lies that a table can be restored to.
 const RESTORABLE_LAG_MILLIS: u64 = 5 * 60 * 1_000;
 
-impl Planner {
+impl Planner<'_> {
     pub(super) fn tag(self, body: &[u8], state: &CatalogState) -> Result<Change, ApiError> {
         let request = TagResourceRequest::parse(body)?;
         let mut row = tagged(state, &request.resource_arn)?.row.clone();

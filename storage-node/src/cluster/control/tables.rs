@@ -24,10 +24,11 @@ use crate::cluster::catalog::rows::{
 };
 use crate::cluster::catalog::table::even_ranges;
 use crate::cluster::message::ControlOperation;
+use crate::cluster::sizes::Sizes;
 
 /// What a plan takes from outside.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Planner {
+pub(super) struct Planner<'a> {
     /// Now, milliseconds since 1970.
     pub(super) now_millis: u64,
     /// The id of a table that is made.
@@ -36,9 +37,11 @@ pub(super) struct Planner {
     pub(super) groups: u32,
     /// What becomes of settings with nothing behind them.
     pub(super) unbacked: UnbackedSettings,
+    /// What descriptions say of sizes.
+    pub(super) sizes: &'a Sizes,
 }
 
-impl Planner {
+impl Planner<'_> {
     /// Plans one operation.
     ///
     /// # Errors
@@ -57,7 +60,7 @@ impl Planner {
         match operation {
             ControlOperation::CreateTable => self.create(body, state, cluster, counters),
             ControlOperation::UpdateTable => self.update(body, state, cluster, counters),
-            ControlOperation::DeleteTable => delete(body, state, cluster, self.now_millis),
+            ControlOperation::DeleteTable => self.delete(body, state, cluster),
             ControlOperation::UpdateTimeToLive => expiry_plan::plan(body, state, self.now_millis),
             ControlOperation::TagResource => self.tag(body, state),
             ControlOperation::UntagResource => self.untag(body, state),
@@ -145,7 +148,7 @@ impl Planner {
         counters.next_storage_id += 1;
         self.make_indexes(&mut row, &settings, counters);
         let table = Table::new(row, cluster);
-        let mut description = table.description(self.now_millis);
+        let mut description = table.description(self.now_millis, self.sizes);
         description.table_status = TableStatus::Creating;
         for index in &mut description.global_secondary_indexes {
             index.index_status = IndexStatus::Creating;
@@ -203,7 +206,7 @@ impl Planner {
             row.status = TableStatusRow::Updating;
         }
         let table = Table::new(row, cluster);
-        let mut description = table.description(self.now_millis);
+        let mut description = table.description(self.now_millis, self.sizes);
         description.table_status = TableStatus::Updating;
         for update in &request.global_secondary_index_updates {
             let GlobalSecondaryIndexUpdate::Update(update) = update else {
@@ -219,6 +222,34 @@ impl Planner {
         }
         let answer = UpdateTableResponse {
             table_description: description,
+        }
+        .to_json();
+        Ok(change_of(&table.row, answer))
+    }
+
+    fn delete(
+        self,
+        body: &[u8],
+        state: &CatalogState,
+        cluster: &ClusterRow,
+    ) -> Result<Change, ApiError> {
+        let request = DeleteTableRequest::parse(body)?;
+        let table = find(state, &request.table_name)?;
+        check_not_changing(&table.row)?;
+        check_no_index_in_the_making(&table.row)?;
+        if table.row.deletion_protection {
+            return Err(ApiError::validation(
+                "Resource cannot be deleted as it is currently protected against deletion. Disable \
+                 deletion protection first.",
+            ));
+        }
+        let row = TableRow {
+            status: TableStatusRow::Deleting,
+            ..table.row.clone()
+        };
+        let table = Table::new(row, cluster);
+        let answer = DeleteTableResponse {
+            table_description: table.description(self.now_millis, self.sizes).for_delete(),
         }
         .to_json();
         Ok(change_of(&table.row, answer))
@@ -255,34 +286,6 @@ fn check_no_index_in_the_making(row: &TableRow) -> Result<(), ApiError> {
             row.name, index.name
         ))),
     }
-}
-
-fn delete(
-    body: &[u8],
-    state: &CatalogState,
-    cluster: &ClusterRow,
-    now_millis: u64,
-) -> Result<Change, ApiError> {
-    let request = DeleteTableRequest::parse(body)?;
-    let table = find(state, &request.table_name)?;
-    check_not_changing(&table.row)?;
-    check_no_index_in_the_making(&table.row)?;
-    if table.row.deletion_protection {
-        return Err(ApiError::validation(
-            "Resource cannot be deleted as it is currently protected against deletion. Disable \
-             deletion protection first.",
-        ));
-    }
-    let row = TableRow {
-        status: TableStatusRow::Deleting,
-        ..table.row.clone()
-    };
-    let table = Table::new(row, cluster);
-    let answer = DeleteTableResponse {
-        table_description: table.description(now_millis).for_delete(),
-    }
-    .to_json();
-    Ok(change_of(&table.row, answer))
 }
 
 pub(super) fn change_of(row: &TableRow, answer: Vec<u8>) -> Change {
@@ -330,7 +333,8 @@ mod tests {
     use super::*;
     use crate::cluster::catalog::rows::Row as _;
 
-    const PLANNER: Planner = Planner {
+    const PLANNER: Planner<'_> = Planner {
+        sizes: &Sizes::EMPTY,
         now_millis: 1_700_000_000_123,
         table_id: 42,
         groups: 3,
