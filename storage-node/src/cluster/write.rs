@@ -156,6 +156,7 @@ impl Cluster {
         }
         let known = self.check_partition(local, leadership, partition)?;
         if self.holder(local, leadership, &key)?.is_some() {
+            self.metrics.conflicted(&table.row.name);
             return Err(refuse(&ApiError::transaction_conflict()));
         }
         let led = self.led_partition(table, partition, known)?;

@@ -117,6 +117,7 @@ impl Cluster {
         let led = self.led_partition(&action.table, &action.partition, known)?;
         let holder = self.holder(local, leadership, &action.key)?;
         if holder.is_some_and(|holder| !gives_way(holder.attempt, attempt)) {
+            self.metrics.conflicted(&led.table.row.name);
             return Ok(Err(CancellationReason::conflict()));
         }
         let partition_id = action.partition.partition_id;

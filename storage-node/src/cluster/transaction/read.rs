@@ -81,6 +81,13 @@ impl Cluster {
             }
         }
         if conflicts.contains(&true) {
+            for ((table, _), _) in keys
+                .iter()
+                .zip(&conflicts)
+                .filter(|(_, conflict)| **conflict)
+            {
+                self.metrics.conflicted(&table.row.name);
+            }
             let reasons = conflicts.into_iter().map(|conflict| match conflict {
                 true => CancellationReason::conflict(),
                 false => CancellationReason::none(),
