@@ -337,6 +337,36 @@ def test_empty_keys_are_invalid_as_such(client, hash_table, invalid):
     invalid(message, client.transact_get_items, TransactItems=[get(hash_table, {"S": ""})])
 
 
+@pytest.fixture(scope="module")
+def index_table(client):
+    name = f"conformance-{uuid.uuid4().hex[:12]}"
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "g")],
+        BillingMode="PAY_PER_REQUEST",
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-g",
+                "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    yield name
+    client.delete_table(TableName=name)
+
+
+def test_empty_index_keys_are_invalid_as_such(client, index_table, pk, invalid):
+    invalid(
+        "One or more parameter values are not valid. A value specified for a secondary index key is not supported. "
+        "The AttributeValue for a key attribute cannot contain an empty string value. IndexName: by-g, IndexKey: g",
+        client.transact_write_items,
+        TransactItems=[put(index_table, {"pk": pk, "g": {"S": ""}})],
+    )
+
+
 def test_sizes(client, hash_table, pk, refused, invalid):
     invalid(
         "Item size has exceeded the maximum allowed size",

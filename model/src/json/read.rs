@@ -129,6 +129,7 @@ pub(crate) fn read_document<M: Members>(
         Structure {
             members,
             class: Expected::Document,
+            name: M::CLASS,
         },
     )
     .map(|_| ())
@@ -211,9 +212,20 @@ impl<'a, 'de, A: MapAccess<'de>> Member<'a, 'de, A> {
 
     /// A structure, read into `members`; whether there was one.
     pub(crate) fn structure<M: Members>(self, members: &mut M) -> Result<bool, A::Error> {
+        self.structure_named(M::CLASS, members)
+    }
+
+    /// A structure whose members occur in others too, under the name that this one has in the
+    /// service's model; whether there was one.
+    pub(crate) fn structure_named<M: Members>(
+        self,
+        name: &'static str,
+        members: &mut M,
+    ) -> Result<bool, A::Error> {
         self.read(Structure {
             members,
             class: Expected::Structure,
+            name,
         })
     }
 

@@ -16,6 +16,7 @@ mod keys;
 mod settings;
 
 pub(crate) use capacity::{OnDemandWire, ThroughputWire, WarmWire, check_bounds};
+use index::LocalIndexWire;
 pub(crate) use index::{IndexShape, IndexUpdateShape, IndexUpdateWire, IndexWire};
 pub(crate) use keys::{
     AttributeDefinitionWire, KeySchemaElementWire, constrain_definitions, constrain_key_schema,
@@ -70,7 +71,11 @@ impl Members for ControlWire {
                 self.attribute_definitions = value.read(List(NewStructure::new()))?;
             }
             "KeySchema" => self.key_schema = value.read(List(NewStructure::new()))?,
-            "LocalSecondaryIndexes" => self.local_secondary_indexes = value.structures()?,
+            "LocalSecondaryIndexes" => {
+                let indexes = value.structures::<LocalIndexWire>()?;
+                self.local_secondary_indexes =
+                    indexes.map(|indexes| indexes.into_iter().map(|index| index.0).collect());
+            }
             "GlobalSecondaryIndexes" => self.global_secondary_indexes = value.structures()?,
             "GlobalSecondaryIndexUpdates" => {
                 self.global_secondary_index_updates = value.structures()?;

@@ -170,7 +170,7 @@ impl Members for GetWire {
         match name {
             "Get" => {
                 let mut wire = DataWire::accepting(GET);
-                self.get = value.structure(&mut wire)?.then_some(wire);
+                self.get = value.structure_named("Get", &mut wire)?.then_some(wire);
             }
             _ => value.ignore()?,
         }

@@ -432,15 +432,15 @@ impl Members for ActionsWire {
         name: &str,
         value: Member<'_, 'de, A>,
     ) -> Result<(), A::Error> {
-        let (slot, accepted) = match name {
-            "ConditionCheck" => (&mut self.condition_check, CHECK_OR_DELETE),
-            "Put" => (&mut self.put, PUT),
-            "Delete" => (&mut self.delete, CHECK_OR_DELETE),
-            "Update" => (&mut self.update, UPDATE),
+        let (slot, class, accepted) = match name {
+            "ConditionCheck" => (&mut self.condition_check, "ConditionCheck", CHECK_OR_DELETE),
+            "Put" => (&mut self.put, "Put", PUT),
+            "Delete" => (&mut self.delete, "Delete", CHECK_OR_DELETE),
+            "Update" => (&mut self.update, "Update", UPDATE),
             _ => return value.ignore(),
         };
         let mut wire = DataWire::accepting(accepted);
-        *slot = value.structure(&mut wire)?.then_some(wire);
+        *slot = value.structure_named(class, &mut wire)?.then_some(wire);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use stator_model::error::{ApiError, CancellationReason};
 use stator_model::expression::{ConditionExpression, ExpressionContext, UpdateExpression};
-use stator_model::key::{KeySchema, PrimaryKey};
+use stator_model::key::{KeyAttribute, KeySchema, PrimaryKey};
 use stator_model::operations::{
     ReturnItemCollectionMetrics, TransactWriteAction, TransactWriteItem, TransactWriteItemsRequest,
 };
@@ -122,6 +122,11 @@ fn keys_of(
                 if !seen.insert(item_key(table.storage_id(), &key)) {
                     return Err(two_on_one_item());
                 }
+                if let TransactWriteAction::Put { item } = &item.action
+                    && has_empty_index_key(table, item)
+                {
+                    table.item_rules().check_put(item)?;
+                }
                 keys.push(key);
                 reasons.push(CancellationReason::none());
             }
@@ -157,16 +162,25 @@ fn key_of(
 
 /// Whether a key attribute of the right type is empty, which is wrong whatever the table holds.
 pub(super) fn has_empty_key(schema: &KeySchema, key_or_item: &Item) -> bool {
-    schema.attributes().any(|attribute| {
-        key_or_item
-            .get(&attribute.name)
-            .is_some_and(|value| match value {
-                AttributeValue::S(text) => text.is_empty() && attribute.scalar_type.matches(value),
-                AttributeValue::B(bytes) => {
-                    bytes.is_empty() && attribute.scalar_type.matches(value)
-                }
-                _ => false,
-            })
+    schema
+        .attributes()
+        .any(|attribute| is_empty(attribute, key_or_item))
+}
+
+/// The same of the keys of indexes.
+fn has_empty_index_key(table: &Table, item: &Item) -> bool {
+    let mut indexes = table.local_indexes.iter().chain(&table.global_indexes);
+    indexes.any(|index| {
+        let mut attributes = index.key_attributes();
+        attributes.any(|attribute| is_empty(attribute, item))
+    })
+}
+
+fn is_empty(attribute: &KeyAttribute, item: &Item) -> bool {
+    item.get(&attribute.name).is_some_and(|value| match value {
+        AttributeValue::S(text) => text.is_empty() && attribute.scalar_type.matches(value),
+        AttributeValue::B(bytes) => bytes.is_empty() && attribute.scalar_type.matches(value),
+        _ => false,
     })
 }
 

@@ -117,12 +117,14 @@ impl Shape for Double {
 pub(crate) struct Structure<'m, M> {
     pub(crate) members: &'m mut M,
     pub(crate) class: Expected,
+    /// The structure's name in the service's model.
+    pub(crate) name: &'static str,
 }
 
 impl<M: Members> Structure<'_, M> {
     fn refuse(&self, context: &Context, given: Given) -> ApiError {
         self.class
-            .refusal(given, &Self::java_type(), context.nested.get())
+            .refusal(given, &java_class(self.name), context.nested.get())
     }
 }
 
@@ -213,6 +215,7 @@ impl<M: Members + Default> Shape for NewStructure<M> {
         Structure {
             members: &mut members,
             class: Expected::Structure,
+            name: M::CLASS,
         }
         .on_object(context, object)?;
         Ok(members)

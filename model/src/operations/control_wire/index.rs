@@ -43,6 +43,22 @@ impl Members for IndexWire {
     }
 }
 
+/// An element of `LocalSecondaryIndexes`.
+#[derive(Default)]
+pub(super) struct LocalIndexWire(pub(super) IndexWire);
+
+impl Members for LocalIndexWire {
+    const CLASS: &'static str = "LocalSecondaryIndex";
+
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        value: Member<'_, 'de, A>,
+    ) -> Result<(), A::Error> {
+        self.0.member(name, value)
+    }
+}
+
 #[derive(Default)]
 struct ProjectionWire {
     projection_type: Option<String>,
@@ -173,6 +189,15 @@ impl IndexWire {
     }
 }
 
+/// An [`IndexWire`] under the name that it has in the service's model there.
+fn index_named<'de, A: MapAccess<'de>>(
+    class: &'static str,
+    value: Member<'_, 'de, A>,
+) -> Result<Option<IndexWire>, A::Error> {
+    let mut wire = IndexWire::default();
+    Ok(value.structure_named(class, &mut wire)?.then_some(wire))
+}
+
 /// One element of `GlobalSecondaryIndexUpdates` before it is checked.
 #[derive(Default)]
 pub(crate) struct IndexUpdateWire {
@@ -190,9 +215,9 @@ impl Members for IndexUpdateWire {
         value: Member<'_, 'de, A>,
     ) -> Result<(), A::Error> {
         match name {
-            "Create" => self.create = value.new_structure()?,
-            "Update" => self.update = value.new_structure()?,
-            "Delete" => self.delete = value.new_structure()?,
+            "Create" => self.create = index_named("CreateGlobalSecondaryIndexAction", value)?,
+            "Update" => self.update = index_named("UpdateGlobalSecondaryIndexAction", value)?,
+            "Delete" => self.delete = index_named("DeleteGlobalSecondaryIndexAction", value)?,
             _ => value.ignore()?,
         }
         Ok(())

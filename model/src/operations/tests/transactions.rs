@@ -195,3 +195,16 @@ fn sizes_are_limited_by_item_and_in_all() {
         "Item size has exceeded the maximum allowed size"
     );
 }
+
+#[test]
+fn a_list_in_the_place_of_an_action_is_refused_by_the_name_of_its_class() {
+    for member in ["ConditionCheck", "Put", "Update", "Delete"] {
+        let body = format!(r#"{{"TransactItems":[{{"{member}":[]}}]}}"#);
+        let error = TransactWriteItemsRequest::parse(body.as_bytes()).unwrap_err();
+        let class = format!("com.amazonaws.dynamodb.v20120810.{member}");
+        assert_eq!(
+            error.message,
+            Some(format!("Unrecognized collection type class {class}"))
+        );
+    }
+}
