@@ -9,7 +9,7 @@ use http::Uri;
 use stator_kit::sigv4::{AccessKey, AccessKeyArgs};
 use stator_kit::telemetry::TelemetryArgs;
 
-use crate::run::{AccessOptions, CacheOptions, Options};
+use crate::run::{AccessOptions, CacheOptions, Options, TlsOptions};
 
 /// A DAX-compatible cache in front of any DynamoDB endpoint.
 #[derive(Debug, Parser)]
@@ -41,6 +41,12 @@ pub struct DevArgs {
     /// Liveness, readiness, metrics, log filter.
     #[arg(long, env = "STATOR_OPS_LISTEN", default_value = "127.0.0.1:9091")]
     ops_listen: SocketAddr,
+    /// Where clients connect under TLS, with --tls-dir; a loopback address.
+    #[arg(long, env = "STATOR_TLS_LISTEN", default_value = "127.0.0.1:9111")]
+    tls_listen: SocketAddr,
+    /// Directory with tls.crt and tls.key for the TLS port, read again when they change; without it there is none.
+    #[arg(long, env = "STATOR_TLS_DIR")]
+    tls_dir: Option<PathBuf>,
     /// Where other nodes of a cache cluster would connect; not bound unless it is given.
     #[arg(long, env = "STATOR_PEER_LISTEN")]
     peer_listen: Option<SocketAddr>,
@@ -78,6 +84,12 @@ pub struct ServeArgs {
     /// Where clients connect.
     #[arg(long, env = "STATOR_LISTEN", default_value = "0.0.0.0:8111")]
     listen: SocketAddr,
+    /// Where clients connect under TLS, with --tls-dir.
+    #[arg(long, env = "STATOR_TLS_LISTEN", default_value = "0.0.0.0:9111")]
+    tls_listen: SocketAddr,
+    /// Directory with tls.crt and tls.key for the TLS port, read again when they change; without it there is none.
+    #[arg(long, env = "STATOR_TLS_DIR")]
+    tls_dir: Option<PathBuf>,
     /// Where other nodes of the cache cluster connect; they are refused in this version.
     #[arg(long, env = "STATOR_PEER_LISTEN", default_value = "0.0.0.0:8112")]
     peer_listen: SocketAddr,
@@ -189,6 +201,8 @@ impl DevArgs {
             upstream,
             listen,
             ops_listen,
+            tls_listen,
+            tls_dir,
             peer_listen,
             data_dir,
             region,
@@ -197,9 +211,14 @@ impl DevArgs {
             key,
             telemetry: _,
         } = self;
-        for address in [Some(listen), Some(ops_listen), peer_listen]
-            .into_iter()
-            .flatten()
+        for address in [
+            Some(listen),
+            Some(ops_listen),
+            Some(tls_listen),
+            peer_listen,
+        ]
+        .into_iter()
+        .flatten()
         {
             if !address.ip().is_loopback() {
                 return Err(ConfigError::NotLoopback(address));
@@ -216,6 +235,7 @@ impl DevArgs {
             account_id: "000000000000".to_owned(),
             access: AccessOptions::Anyone,
             listen,
+            tls: tls_options(tls_listen, tls_dir),
             peer_listen,
             ops_listen,
             data_dir,
@@ -232,6 +252,8 @@ impl ServeArgs {
             account_id,
             credentials_file,
             listen,
+            tls_listen,
+            tls_dir,
             peer_listen,
             ops_listen,
             data_dir,
@@ -251,6 +273,7 @@ impl ServeArgs {
             account_id,
             access: AccessOptions::Signed { credentials_file },
             listen,
+            tls: tls_options(tls_listen, tls_dir),
             peer_listen: Some(peer_listen),
             ops_listen,
             data_dir: Some(data_dir),
@@ -277,6 +300,10 @@ impl CacheArgs {
             requests_max: usize::try_from(requests_max).unwrap_or(usize::MAX),
         }
     }
+}
+
+fn tls_options(listen: SocketAddr, directory: Option<PathBuf>) -> Option<TlsOptions> {
+    directory.map(|directory| TlsOptions { listen, directory })
 }
 
 fn checked_upstream(upstream: Uri) -> Result<Uri, ConfigError> {

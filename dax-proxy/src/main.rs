@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     )
     .await
     .context("the proxy did not start")?;
-    info!(clients = %running.address, ops = %running.ops_address, "serving");
+    info!(clients = %running.address, tls = ?running.tls_address, ops = %running.ops_address, "serving");
     if dev {
         warn!("dev: any caller is served without a signature, on loopback only");
     }

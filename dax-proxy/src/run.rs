@@ -15,8 +15,11 @@ use stator_kit::rng::SharedRandom;
 use stator_kit::sigv4::{AccessKey, Verifier, VerifierOptions};
 use stator_kit::task::{ShutdownReport, TaskOwner};
 use stator_kit::telemetry::LogFilterHandle;
+use stator_kit::tls::{MutualTls, ReloadingServerConfig, TlsError, TlsFiles};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::answer::Failure;
@@ -27,12 +30,12 @@ use crate::cluster::refuse_peers;
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::{Metrics, UsageCollector};
 use crate::operations::Proxy;
-use crate::session::{Access, NativeSession, Protocol, Session, protocol};
+use crate::session::{Access, NativeSession, Protocol, Session, protocol, unseal};
 use crate::upstream::{Tables, Upstream, UpstreamOptions, UpstreamStartError};
 
-/// How often the credentials file is looked at. Kubernetes takes up to a minute to bring a changed
+/// How often the credentials file and the certificate are looked at. Kubernetes takes up to a minute to bring a changed
 /// Secret to the volume, so more often would show nothing earlier.
-const CREDENTIALS_INTERVAL: Duration = Duration::from_secs(10);
+const FILES_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Everything that can be set, checked.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub struct Options {
     pub access: AccessOptions,
     /// Clients; port 0 takes any free one, here and below.
     pub listen: SocketAddr,
+    /// Clients under TLS, if that port is to be bound.
+    pub tls: Option<TlsOptions>,
     /// Peers, if that port is to be bound.
     pub peer_listen: Option<SocketAddr>,
     /// Ops.
@@ -59,6 +64,15 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// The caches.
     pub cache: CacheOptions,
+}
+
+/// The port for clients under TLS. Both protocols, as on the other port.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Directory with `tls.crt` and `tls.key`, as a `kubernetes.io/tls` Secret is mounted; read again when they change.
+    pub directory: PathBuf,
 }
 
 /// Whose requests are served.
@@ -98,6 +112,9 @@ pub enum StartError {
     /// The credentials file.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// The certificate for clients.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The client for the store.
     #[error(transparent)]
     Upstream(#[from] UpstreamStartError),
@@ -115,6 +132,8 @@ pub enum StartError {
 pub struct Running {
     /// Where clients connect.
     pub address: SocketAddr,
+    /// Where clients connect under TLS.
+    pub tls_address: Option<SocketAddr>,
     /// Where peers connect.
     pub peer_address: Option<SocketAddr>,
     /// The ops port.
@@ -145,6 +164,7 @@ impl Running {
             account_id,
             access,
             listen,
+            tls,
             peer_listen,
             ops_listen,
             data_dir,
@@ -197,12 +217,28 @@ impl Running {
         )?;
 
         let listener = bind(listen).await?;
+        let sealed = match &tls {
+            Some(tls) => Some(Sealing {
+                listener: bind(tls.listen).await?,
+                config: ReloadingServerConfig::load(
+                    TlsFiles::in_directory(&tls.directory),
+                    MutualTls::Off,
+                    // Native clients name no protocol, and HTTP clients do without.
+                    &[],
+                )?,
+            }),
+            None => None,
+        };
         let peers = match peer_listen {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
         let ops_listener = bind(ops_listen).await?;
         let address = local(&listener, listen)?;
+        let tls_address = match (&sealed, &tls) {
+            (Some(sealed), Some(asked)) => Some(local(&sealed.listener, asked.listen)?),
+            _ => None,
+        };
         let peer_address = match (&peers, peer_listen) {
             (Some(peers), Some(asked)) => Some(local(peers, asked)?),
             _ => None,
@@ -212,7 +248,7 @@ impl Running {
         let (access, native_verifier) = match credentials {
             None => (Access::Anyone(Arc::new(Principal::anonymous())), None),
             Some((credentials, file)) => {
-                credentials.follow(&file, CREDENTIALS_INTERVAL, &tasks);
+                credentials.follow(&file, FILES_INTERVAL, &tasks);
                 let of_service = |service: &str| {
                     Verifier::new(VerifierOptions::new(&region, service), credentials.clone())
                 };
@@ -253,7 +289,17 @@ impl Running {
             lists,
             node_id,
         };
-        serve_clients(listener, session, native, metrics, &mut registry, &tasks);
+        if let Some(sealed) = &sealed {
+            sealed.config.follow(FILES_INTERVAL, &tasks);
+        }
+        Clients {
+            session,
+            native: Arc::new(native),
+            metrics,
+            server_metrics: ServerMetrics::register(registry.sub_registry_with_prefix("client")),
+            tasks: tasks.clone(),
+        }
+        .serve(listener, sealed);
         if let Some(peers) = peers {
             tasks.spawn("peers", refuse_peers(peers, tasks.token()));
         }
@@ -276,6 +322,7 @@ impl Running {
         });
         Ok(Self {
             address,
+            tls_address,
             peer_address,
             ops_address,
             readiness,
@@ -323,41 +370,99 @@ fn caches(options: &CacheOptions) -> Caches {
     (items, queries)
 }
 
-fn serve_clients(
+/// The port for clients under TLS, bound.
+struct Sealing {
     listener: TcpListener,
+    config: ReloadingServerConfig,
+}
+
+/// What the ports for clients share.
+struct Clients {
     session: Arc<Session>,
-    native: NativeSession,
+    native: Arc<NativeSession>,
     metrics: Arc<Metrics>,
-    registry: &mut Registry,
-    tasks: &TaskOwner,
-) {
-    let options = ServerOptions {
-        metrics: ServerMetrics::register(registry.sub_registry_with_prefix("client")),
-        ..ServerOptions::new("clients")
-    };
-    let server = HttpServer::new(options, move |request| {
-        let session = Arc::clone(&session);
-        async move { session.handle(request).await }
-    });
-    let owner = tasks.clone();
-    let (native, stop) = (Arc::new(native), tasks.token());
-    tasks.spawn("clients", async move {
+    server_metrics: ServerMetrics,
+    tasks: TaskOwner,
+}
+
+impl Clients {
+    /// Starts to serve, in the clear and, if asked for, under TLS.
+    fn serve(self, listener: TcpListener, sealed: Option<Sealing>) {
+        let session = Arc::clone(&self.session);
+        let handler = move |request| {
+            let session = Arc::clone(&session);
+            async move { session.handle(request).await }
+        };
+        if let Some(Sealing { listener, config }) = sealed {
+            let options = self.server_options("clients under TLS");
+            let server = HttpServer::new(options, handler.clone());
+            let (clients, http) = (self.connections(), server.clone());
+            let door = move |stream: TcpStream| {
+                let (clients, http, acceptor) = (clients.clone(), http.clone(), config.acceptor());
+                async move {
+                    let local = stream.local_addr().ok()?;
+                    match unseal(stream, acceptor).await? {
+                        (stream, Protocol::Http) => http.serve_connection(stream).await,
+                        (stream, Protocol::Native) => clients.native(stream, local).await,
+                    }
+                    None
+                }
+            };
+            let tasks = self.tasks.clone();
+            self.tasks.spawn("clients under TLS", async move {
+                server.run_with_door(listener, &tasks, door).await;
+            });
+        }
+        let server = HttpServer::new(self.server_options("clients"), handler);
+        let clients = self.connections();
         let door = move |stream: TcpStream| {
-            let (native, metrics, stop) = (Arc::clone(&native), Arc::clone(&metrics), stop.clone());
+            let clients = clients.clone();
             async move {
                 match protocol(&stream).await? {
                     Protocol::Http => Some(stream),
                     Protocol::Native => {
-                        metrics.native_connections.inc();
                         let local = stream.local_addr().ok()?;
-                        native.serve(stream, local, &stop).await;
+                        clients.native(stream, local).await;
                         None
                     }
                 }
             }
         };
-        server.run_with_door(listener, &owner, door).await;
-    });
+        let tasks = self.tasks.clone();
+        self.tasks.spawn("clients", async move {
+            server.run_with_door(listener, &tasks, door).await;
+        });
+    }
+
+    fn server_options(&self, name: &'static str) -> ServerOptions {
+        ServerOptions {
+            metrics: self.server_metrics.clone(),
+            ..ServerOptions::new(name)
+        }
+    }
+
+    fn connections(&self) -> NativeConnections {
+        NativeConnections {
+            native: Arc::clone(&self.native),
+            metrics: Arc::clone(&self.metrics),
+            stop: self.tasks.token(),
+        }
+    }
+}
+
+/// Takes connections that speak the native protocol.
+#[derive(Clone)]
+struct NativeConnections {
+    native: Arc<NativeSession>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+impl NativeConnections {
+    async fn native(&self, stream: impl AsyncRead + AsyncWrite + Unpin, local: SocketAddr) {
+        self.metrics.native_connections.inc();
+        self.native.serve(stream, local, &self.stop).await;
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

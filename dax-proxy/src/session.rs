@@ -7,6 +7,6 @@ mod door;
 mod http;
 mod native;
 
-pub(crate) use self::door::{Protocol, protocol};
+pub(crate) use self::door::{Protocol, protocol, unseal};
 pub(crate) use self::http::{Access, Session};
 pub(crate) use self::native::NativeSession;

@@ -1,19 +1,20 @@
 //! A proxy under test and a client that signs, or does not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
-use stator_dax_proxy::run::{AccessOptions, CacheOptions, Options, Running};
+use stator_dax_proxy::run::{AccessOptions, CacheOptions, Options, Running, TlsOptions};
 use stator_kit::clock::{SystemWallClock, WallClock as _};
 use stator_kit::http::{ClientOptions, HttpClient};
 use stator_kit::rng::OsRandom;
 use stator_kit::sigv4::{AccessKey, Signer};
 use stator_kit::task::TaskOwner;
 use stator_kit::telemetry::LogFilterHandle;
+use stator_kit::tls::issue::CertificateAuthority;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -25,7 +26,7 @@ pub(crate) struct Proxy {
     pub(crate) store: FakeStore,
     http: HttpClient,
     _tasks: TaskOwner,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// An answer.
@@ -76,6 +77,7 @@ impl Proxy {
     pub(crate) async fn start_with(cache: CacheOptions) -> Self {
         let store = FakeStore::start().await;
         let directory = tempfile::tempdir().unwrap();
+        certificate(directory.path());
         let options = Options {
             upstream: store.url.parse().unwrap(),
             upstream_ca_file: PathBuf::new(),
@@ -86,6 +88,10 @@ impl Proxy {
                 credentials_file: credentials(&directory),
             },
             listen: "127.0.0.1:0".parse().unwrap(),
+            tls: Some(TlsOptions {
+                listen: "127.0.0.1:0".parse().unwrap(),
+                directory: directory.path().to_owned(),
+            }),
             peer_listen: Some("127.0.0.1:0".parse().unwrap()),
             ops_listen: "127.0.0.1:0".parse().unwrap(),
             data_dir: Some(directory.path().join("data")),
@@ -106,8 +112,13 @@ impl Proxy {
             store,
             http,
             _tasks: tasks,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// `ca.crt` of the certificate that the TLS port shows, beside `tls.crt` and `tls.key`.
+    pub(crate) fn tls_directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// A signed call.
@@ -209,4 +220,17 @@ fn credentials(directory: &TempDir) -> PathBuf {
     ]});
     std::fs::write(&file, json.to_string()).unwrap();
     file
+}
+
+/// Writes a certificate for the names of a DAX Service, with the authority that issued it.
+pub(crate) fn certificate(directory: &Path) {
+    let now = SystemWallClock.now();
+    let authority = CertificateAuthority::new("test", now).unwrap();
+    let names = ["dax.shop.svc".to_owned(), "localhost".to_owned()];
+    let (certificate, key) = authority
+        .issue_server_client("dax", &names, &[], now)
+        .unwrap();
+    std::fs::write(directory.join("ca.crt"), authority.certificate_pem()).unwrap();
+    std::fs::write(directory.join("tls.crt"), certificate).unwrap();
+    std::fs::write(directory.join("tls.key"), key.expose()).unwrap();
 }

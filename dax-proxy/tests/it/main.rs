@@ -23,5 +23,6 @@ mod queries;
 mod races;
 mod statements;
 mod tables;
+mod tls;
 mod transactions;
 mod updates;
