@@ -21,6 +21,8 @@ pub const ADMIN_PORT: u16 = 7001;
 pub const STORAGE_OPS_PORT: u16 = 9090;
 /// Clients of the cache.
 pub const DAX_PORT: u16 = 8111;
+/// Clients of a cache node under TLS.
+pub const DAX_TLS_PORT: u16 = 9111;
 /// Between cache nodes.
 pub const DAX_PEER_PORT: u16 = 8112;
 /// Ops port of a cache node.
@@ -165,5 +167,34 @@ impl DaxNames {
             self.service(),
             self.namespace
         )
+    }
+
+    /// Where clients of the native protocol connect under TLS.
+    pub fn tls_endpoint(&self) -> String {
+        let (service, namespace) = (self.service(), &self.namespace);
+        format!("daxs://{service}.{namespace}.svc.cluster.local:{DAX_TLS_PORT}")
+    }
+
+    /// The Secret with the authority that the operator makes for clients to trust.
+    pub fn ca_secret(&self) -> String {
+        format!("{}-dax-ca", self.cluster)
+    }
+
+    /// The Secret with the certificate that the operator makes.
+    pub fn tls_secret(&self) -> String {
+        format!("{}-dax-tls", self.cluster)
+    }
+
+    /// Names that its certificate is valid for. Clients check the name in their URL, so the Service's come first.
+    pub fn certificate_names(&self) -> Vec<String> {
+        let (service, namespace) = (self.service(), &self.namespace);
+        let mut all = vec![service.clone(), format!("{service}.{namespace}")];
+        for host in [service, format!("*.{}", self.nodes())] {
+            for suffix in ["svc", "svc.cluster.local"] {
+                all.push(format!("{host}.{namespace}.{suffix}"));
+            }
+        }
+        all.push("localhost".to_owned());
+        all
     }
 }

@@ -11,7 +11,10 @@ use crate::{
     crd::{DaxCluster, StorageCluster},
     defaults::Defaults,
     diff::quantity,
-    names::{DAX_CLUSTER_LABEL, DAX_OPS_PORT, DAX_PEER_PORT, DAX_PORT, DaxNames, StorageNames},
+    names::{
+        DAX_CLUSTER_LABEL, DAX_OPS_PORT, DAX_PEER_PORT, DAX_PORT, DAX_TLS_PORT, DaxNames,
+        StorageNames,
+    },
 };
 
 /// The `app.kubernetes.io/component` of cache nodes.
@@ -105,6 +108,12 @@ pub fn image<'a>(cluster: &'a DaxCluster, defaults: &'a Defaults) -> &'a str {
         .unwrap_or(&defaults.dax_proxy_image)
 }
 
+/// The Secret with the certificate that the cache nodes show to clients: a given one, else the operator's.
+pub fn tls_secret(cluster: &DaxCluster) -> String {
+    let given = cluster.spec.tls.secret_name.clone();
+    given.unwrap_or_else(|| DaxNames::of(cluster).tls_secret())
+}
+
 /// Every object of the cluster.
 ///
 /// # Errors
@@ -131,6 +140,7 @@ pub fn children(
     let selector = json!({DAX_CLUSTER_LABEL: names.cluster});
     let client_port =
         json!({"name": "dax", "port": DAX_PORT, "targetPort": "dax", "protocol": "TCP"});
+    let tls_port = json!({"name": "dax-tls", "port": DAX_TLS_PORT, "targetPort": "dax-tls", "protocol": "TCP"});
     let mut children = vec![
         child(
             SERVICE,
@@ -139,13 +149,13 @@ pub fn children(
                 "clusterIP": "None",
                 "publishNotReadyAddresses": true,
                 "selector": selector,
-                "ports": [client_port, {"name": "peers", "port": DAX_PEER_PORT, "targetPort": "peers", "protocol": "TCP"}],
+                "ports": [client_port, tls_port, {"name": "peers", "port": DAX_PEER_PORT, "targetPort": "peers", "protocol": "TCP"}],
             }}),
         ),
         child(
             SERVICE,
             names.service(),
-            json!({"spec": {"type": "ClusterIP", "selector": selector, "ports": [client_port]}}),
+            json!({"spec": {"type": "ClusterIP", "selector": selector, "ports": [client_port, tls_port]}}),
         ),
     ];
     if defaults.network_policies {
@@ -156,7 +166,7 @@ pub fn children(
                 "podSelector": {"matchLabels": selector},
                 "policyTypes": ["Ingress"],
                 "ingress": [
-                    {"ports": [{"port": DAX_PORT, "protocol": "TCP"}, {"port": DAX_OPS_PORT, "protocol": "TCP"}]},
+                    {"ports": [{"port": DAX_PORT, "protocol": "TCP"}, {"port": DAX_TLS_PORT, "protocol": "TCP"}, {"port": DAX_OPS_PORT, "protocol": "TCP"}]},
                     {
                         "from": [{"podSelector": {"matchLabels": selector}}],
                         "ports": [{"port": DAX_PEER_PORT, "protocol": "TCP"}],
@@ -209,6 +219,7 @@ fn pod(
         "containers": [container(cluster, upstream, defaults)?],
         "volumes": [
             {"name": "callers", "secret": {"secretName": upstream.callers_secret, "defaultMode": 0o440}},
+            {"name": "tls", "secret": {"secretName": tls_secret(cluster), "defaultMode": 0o440}},
             {"name": "tmp", "emptyDir": {}},
         ],
     });
@@ -253,12 +264,15 @@ fn container(
             format!("--query-ttl-millis={}", millis("queryTTL", &spec.query_ttl)?),
             format!("--fill-consistency={}", spec.fill_consistency),
             format!("--listen=0.0.0.0:{DAX_PORT}"),
+            format!("--tls-listen=0.0.0.0:{DAX_TLS_PORT}"),
+            "--tls-dir=/etc/stator/tls",
             format!("--peer-listen=0.0.0.0:{DAX_PEER_PORT}"),
             format!("--ops-listen=0.0.0.0:{DAX_OPS_PORT}"),
         ],
         "env": [key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY")],
         "ports": [
             {"name": "dax", "containerPort": DAX_PORT, "protocol": "TCP"},
+            {"name": "dax-tls", "containerPort": DAX_TLS_PORT, "protocol": "TCP"},
             {"name": "peers", "containerPort": DAX_PEER_PORT, "protocol": "TCP"},
             {"name": "ops", "containerPort": DAX_OPS_PORT, "protocol": "TCP"},
         ],
@@ -266,6 +280,7 @@ fn container(
         "volumeMounts": [
             {"name": "data", "mountPath": "/data"},
             {"name": "callers", "mountPath": "/etc/stator/callers", "readOnly": true},
+            {"name": "tls", "mountPath": "/etc/stator/tls", "readOnly": true},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     });

@@ -111,17 +111,29 @@ pub fn secret<const N: usize>(
     name: String,
     members: [(&str, String); N],
 ) -> Secret {
+    let belongs_to = (STORAGE_CLUSTER_LABEL, names.cluster.as_str());
+    secret_of(&names.namespace, belongs_to, name, members)
+}
+
+/// A Secret of a cluster: `belongs_to` is the label that says so.
+pub fn secret_of<const N: usize>(
+    namespace: &str,
+    belongs_to: (&str, &str),
+    name: String,
+    members: [(&str, String); N],
+) -> Secret {
+    let (label, cluster) = belongs_to;
     Secret {
         metadata: ObjectMeta {
             name: Some(name),
-            namespace: Some(names.namespace.clone()),
+            namespace: Some(namespace.to_owned()),
             labels: Some(BTreeMap::from([
                 ("app.kubernetes.io/name".to_owned(), "stator".to_owned()),
                 (
                     "app.kubernetes.io/managed-by".to_owned(),
                     "stator-operator".to_owned(),
                 ),
-                (STORAGE_CLUSTER_LABEL.to_owned(), names.cluster.clone()),
+                (label.to_owned(), cluster.to_owned()),
             ])),
             ..ObjectMeta::default()
         },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{Api, Resource as _, core::DeserializeGuard, runtime::controller::Action};
 
-use super::{Context, ReconcileError, readable};
+use super::{Context, ReconcileError, readable, secrets};
 use crate::{
     children::dax::{self, DaxError},
     crd::{
@@ -72,6 +72,22 @@ pub async fn reconcile_dax_cluster(
             return Ok(context.again(Some(LATER)));
         }
     };
+    // A pod whose Secret is missing does not start and says so only to those who look at pods.
+    if let Some(name) = &cluster.spec.tls.secret_name {
+        let missing =
+            secrets::missing_of_given_certificate(&names.namespace, name, context).await?;
+        if let Some(message) = missing {
+            let health = Health::Recoverable {
+                available: false,
+                reason: "TlsSecretNotUsable",
+                message,
+            };
+            report(&cluster, unresolved(&cluster), &health, context).await?;
+            return Ok(context.again(Some(LATER)));
+        }
+    } else {
+        secrets::dax_certificates(&names, context).await?;
+    }
     let mut set = StatefulSet::default();
     for child in children {
         let (live, _) = context.kubernetes.converge(&child).await?;
@@ -83,7 +99,7 @@ pub async fn reconcile_dax_cluster(
         &cluster,
         &set,
         dax::image(&cluster, &context.defaults),
-        &names.endpoint(),
+        &names,
     );
     report(&cluster, plan.status, &plan.health, context).await?;
     Ok(context.again(plan.again))

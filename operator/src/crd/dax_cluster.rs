@@ -61,6 +61,9 @@ pub struct DaxClusterSpec {
     /// What the cache stands in front of. Absent means the storage cluster of the same name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Upstream>,
+    /// How cache nodes serve clients under TLS, on 9111.
+    #[serde(default)]
+    pub tls: DaxTls,
     /// The small volume of each cache node. Cannot be changed.
     #[serde(default = "default_volume")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("volume cannot be changed: claim templates are immutable"))]
@@ -125,6 +128,17 @@ pub struct Upstream {
     pub callers_secret_name: Option<String>,
 }
 
+/// The certificate that cache nodes show to clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DaxTls {
+    /// A Secret of type kubernetes.io/tls, for the names of the Service. Absent: the operator makes an authority and a
+    /// certificate; clients find the authority under ca.crt in the Secret NAME-dax-tls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: Option<String>,
+}
+
 fn default_replicas() -> i32 {
     1
 }
@@ -165,6 +179,7 @@ impl Default for DaxClusterSpec {
             query_ttl: default_ttl(),
             fill_consistency: default_fill_consistency(),
             upstream: None,
+            tls: DaxTls::default(),
             volume: default_volume(),
             image: None,
             image_pull_policy: None,
@@ -200,4 +215,7 @@ pub struct DaxClusterStatus {
     /// Where clients connect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// Where clients of the native protocol connect under TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_endpoint: Option<String>,
 }

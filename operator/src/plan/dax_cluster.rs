@@ -10,6 +10,7 @@ use crate::crd::{
     condition::{READY, find},
     dax_cluster::DaxClusterStatus,
 };
+use crate::names::DaxNames;
 
 /// How soon to look again while something moves; the StatefulSet is watched besides.
 pub const LATER: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ pub struct DaxPlan {
 }
 
 /// Decides, from the StatefulSet after our writes.
-pub fn plan(object: &DaxCluster, set: &StatefulSet, image: &str, endpoint: &str) -> DaxPlan {
+pub fn plan(object: &DaxCluster, set: &StatefulSet, image: &str, names: &DaxNames) -> DaxPlan {
     let live = set.status.clone().unwrap_or_default();
     let wanted = object.spec.replicas;
     let observed =
@@ -60,7 +61,8 @@ pub fn plan(object: &DaxCluster, set: &StatefulSet, image: &str, endpoint: &str)
         replicas: i64::from(wanted),
         ready_replicas: i64::from(ready),
         image: Some(image.to_owned()),
-        endpoint: Some(endpoint.to_owned()),
+        endpoint: Some(names.endpoint()),
+        tls_endpoint: Some(names.tls_endpoint()),
     };
     DaxPlan {
         health,
@@ -87,7 +89,7 @@ mod tests {
         let set: StatefulSet =
             serde_json::from_value(json!({"metadata": {"generation": 2}, "status": set_status}))
                 .unwrap();
-        let plan = plan(&object, &set, "image", "http://dax.shop.svc:8111");
+        let plan = plan(&object, &set, "image", &DaxNames::of(&object));
         assert_eq!(plan.health.words().0, expected);
     }
 

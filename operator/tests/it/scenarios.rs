@@ -170,6 +170,8 @@ async fn the_first_table_brings_up_everything_and_becomes_ready() {
         "default-credentials",
         "default-ca",
         "default-node-tls",
+        "default-dax-ca",
+        "default-dax-tls",
     ] {
         assert!(
             world.api.get(&format!("{SECRETS}{secret}")).is_some(),
@@ -391,4 +393,37 @@ async fn an_edit_of_the_manifest_updates_the_table() {
             .event_reasons()
             .contains(&"FieldUnmanaged".to_owned())
     );
+}
+
+/// A certificate of the user's own is looked at before any pod asks for it (M02).
+#[tokio::test]
+async fn a_given_certificate_must_be_whole() {
+    let world = World::new();
+    world.bring_up().await;
+    let set = format!("{SETS}default-dax");
+    let mounted = |world: &World| {
+        let volumes = world.api.get(&set).unwrap()["spec"]["template"]["spec"]["volumes"].clone();
+        let volumes = volumes.as_array().cloned().unwrap();
+        let tls = volumes.into_iter().find(|volume| volume["name"] == "tls");
+        tls.unwrap()["secret"]["secretName"].clone()
+    };
+    assert_eq!(mounted(&world), "default-dax-tls");
+    world
+        .api
+        .change(DAX, json!({"spec": {"tls": {"secretName": "mine"}}}));
+    world.pass().await;
+    let ready = world.condition(DAX, "Ready");
+    assert_eq!(ready["reason"], "TlsSecretNotUsable");
+    assert_eq!(ready["message"], "Secret mine does not exist");
+    let secret = |data: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine", "namespace": "shop"}, "data": data});
+    let path = format!("{SECRETS}mine");
+    world.api.put(&path, secret(json!({"tls.crt": "eA=="})));
+    world.pass().await;
+    let ready = world.condition(DAX, "Ready");
+    assert_eq!(ready["message"], "Secret mine lacks tls.key");
+    assert_eq!(mounted(&world), "default-dax-tls");
+    let whole = json!({"tls.crt": "eA==", "tls.key": "eA=="});
+    world.api.put(&path, secret(whole));
+    world.pass().await;
+    assert_eq!(mounted(&world), "mine");
 }
