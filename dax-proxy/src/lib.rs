@@ -8,6 +8,7 @@ mod attribute_lists;
 pub mod cache;
 mod cluster;
 pub mod config;
+pub mod fuzzing;
 pub mod identity;
 mod metrics;
 mod native;
