@@ -9,7 +9,7 @@ use http::Uri;
 use stator_kit::sigv4::{AccessKey, AccessKeyArgs};
 use stator_kit::telemetry::TelemetryArgs;
 
-use crate::run::{AccessOptions, CacheOptions, Options, TlsOptions};
+use crate::run::{AccessOptions, CacheOptions, CoherenceOptions, Options, TlsOptions};
 
 /// A DAX-compatible cache in front of any DynamoDB endpoint.
 #[derive(Debug, Parser)]
@@ -136,6 +136,13 @@ pub struct CacheArgs {
     /// (DAX: query-ttl-millis).
     #[arg(long, env = "STATOR_QUERY_TTL_MILLIS", default_value_t = 300_000)]
     query_ttl_millis: u64,
+    /// Follow the stream of every table that has one, and drop what others than this cache change, within a second.
+    /// Tables without a stream are cached as ever. Needs consistent fills.
+    #[arg(long, env = "STATOR_COHERENT")]
+    coherent: bool,
+    /// Endpoint of the store's streams; by default the store's own, with Amazon's `streams.` before its name.
+    #[arg(long, env = "STATOR_STREAMS_UPSTREAM")]
+    streams_upstream: Option<Uri>,
     /// How a missing item is read from the store. `eventual` halves the cost of a miss, and lets a miss
     /// right after a write bring back, for one TTL, what was there before it.
     #[arg(long, env = "STATOR_FILL_CONSISTENCY", default_value = "strong")]
@@ -169,6 +176,9 @@ pub enum ConfigError {
     /// `serve` signs what it sends.
     #[error("serve needs a key for the store in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")]
     NoKey,
+    /// A fill from a replica that lags would bring back what a stream has said to be gone.
+    #[error("--coherent needs --fill-consistency strong")]
+    CoherentFills,
     /// Not 12 digits.
     #[error("--account-id {0}: not 12 digits")]
     AccountId(String),
@@ -239,6 +249,7 @@ impl DevArgs {
             peer_listen,
             ops_listen,
             data_dir,
+            coherence: cache.coherence()?,
             cache: cache.options(),
         })
     }
@@ -277,17 +288,33 @@ impl ServeArgs {
             peer_listen: Some(peer_listen),
             ops_listen,
             data_dir: Some(data_dir),
+            coherence: cache.coherence()?,
             cache: cache.options(),
         })
     }
 }
 
 impl CacheArgs {
+    fn coherence(&self) -> Result<Option<CoherenceOptions>, ConfigError> {
+        if !self.coherent {
+            return Ok(None);
+        }
+        if self.fill_consistency != FillConsistency::Strong {
+            return Err(ConfigError::CoherentFills);
+        }
+        let streams = self.streams_upstream.clone();
+        Ok(Some(CoherenceOptions {
+            streams: streams.map(checked_upstream).transpose()?,
+        }))
+    }
+
     fn options(self) -> CacheOptions {
         let Self {
             cache_size_bytes,
             item_ttl_millis,
             query_ttl_millis,
+            coherent: _,
+            streams_upstream: _,
             fill_consistency,
             requests_max,
         } = self;
@@ -388,6 +415,18 @@ mod tests {
         ]);
         let cache = options.unwrap().cache;
         assert_eq!((cache.item_ttl, cache.query_ttl), (None, None));
+    }
+
+    #[test]
+    fn the_coherent_mode_reads_consistently() {
+        let coherent = ["dax-proxy", "dev", "--coherent"];
+        assert!(options(&coherent).unwrap().coherence.is_some());
+        let eventual = [&coherent[..], &["--fill-consistency", "eventual"]].concat();
+        assert!(matches!(
+            options(&eventual),
+            Err(ConfigError::CoherentFills)
+        ));
+        assert!(options(&["dax-proxy", "dev"]).unwrap().coherence.is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod answer;
 mod attribute_lists;
 pub mod cache;
 mod cluster;
+mod coherence;
 pub mod config;
 pub mod fuzzing;
 pub mod identity;

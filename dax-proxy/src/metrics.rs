@@ -38,6 +38,9 @@ pub(crate) struct Metrics {
     pub(crate) item_hits: Counter,
     pub(crate) item_misses: Counter,
     pub(crate) fills: Counter,
+    pub(crate) changes_seen: Counter,
+    pub(crate) changes_dropped: Counter,
+    pub(crate) streams_lost: Counter,
     query_hits: Counter,
     query_misses: Counter,
     scan_hits: Counter,
@@ -89,6 +92,21 @@ impl Metrics {
                 "item_cache_fills",
                 "Requests to the store that fill the item cache",
                 &self.fills,
+            ),
+            (
+                "coherence_changes",
+                "Records of streams that the coherent mode has read",
+                &self.changes_seen,
+            ),
+            (
+                "coherence_drops",
+                "Items that the coherent mode has dropped because somebody else changed them",
+                &self.changes_dropped,
+            ),
+            (
+                "coherence_streams_lost",
+                "Times that a stream could not be read for longer than half a second, so that its table was dropped",
+                &self.streams_lost,
             ),
             (
                 "query_cache_hits",

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use self::policy::Handling;
 use crate::answer::{Answer, CacheOutcome, Failure};
 use crate::cache::{CacheKey, ItemCache, QueryCache, TableId};
+use crate::coherence::Coherence;
 use crate::metrics::Metrics;
 use crate::upstream::{Answered, Table, TableError, Tables, Upstream};
 use crate::wire::{Members, MembersError};
@@ -40,6 +41,8 @@ pub(crate) struct Proxy {
     /// `None` with a query TTL of 0.
     pub(crate) queries: Option<Arc<QueryCache<Failure>>>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Only with `--coherent`.
+    pub(crate) coherence: Option<Arc<Coherence>>,
     /// Whether fills read consistently: see [`crate::cache`].
     pub(crate) strong_fills: bool,
     /// `arn:aws:dynamodb:REGION:ACCOUNT:table/`, for `authorize`.
@@ -154,7 +157,12 @@ impl Proxy {
         now: Instant,
     ) -> Result<Option<Arc<Table>>, Answer> {
         match self.tables.get(name, now).await {
-            Ok(table) => Ok(Some(table)),
+            Ok(table) => {
+                if let Some(coherence) = &self.coherence {
+                    coherence.follow(&table);
+                }
+                Ok(Some(table))
+            }
             Err(TableError::Refused) => Ok(None),
             Err(TableError::Unreachable(error)) => Err(error.into()),
         }
@@ -207,7 +215,7 @@ fn malformed(error: MembersError) -> Answer {
 }
 
 /// Where an item's entry is.
-fn item_key(table: TableId, key: &PrimaryKey) -> CacheKey {
+pub(crate) fn item_key(table: TableId, key: &PrimaryKey) -> CacheKey {
     CacheKey::new(table, |out| {
         key.encode_partition(out);
         key.encode_sort(out);

@@ -27,6 +27,7 @@ use crate::attribute_lists::ListRegistry;
 use crate::cache::store::MokaStore;
 use crate::cache::{ItemCache, QueryCache};
 use crate::cluster::refuse_peers;
+use crate::coherence::{Coherence, streams_endpoint};
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::{Metrics, UsageCollector};
 use crate::operations::Proxy;
@@ -62,8 +63,17 @@ pub struct Options {
     pub ops_listen: SocketAddr,
     /// Where the identity is kept, if at all.
     pub data_dir: Option<PathBuf>,
+    /// Whether changes of others are followed, and where.
+    pub coherence: Option<CoherenceOptions>,
     /// The caches.
     pub cache: CacheOptions,
+}
+
+/// Coherent mode.
+#[derive(Clone, Debug)]
+pub struct CoherenceOptions {
+    /// Endpoint of the streams; `None`: as it follows from the store's.
+    pub streams: Option<Uri>,
 }
 
 /// The port for clients under TLS. Both protocols, as on the other port.
@@ -168,6 +178,7 @@ impl Running {
             peer_listen,
             ops_listen,
             data_dir,
+            coherence,
             cache,
         } = options;
         let identity = match &data_dir {
@@ -204,17 +215,24 @@ impl Running {
         let mut registry = Registry::with_prefix("stator_dax");
         let metrics = Arc::new(Metrics::default());
         metrics.register(&mut registry);
-        let store = Upstream::new(
-            UpstreamOptions {
-                endpoint: upstream,
-                key: upstream_key,
-                region: region.clone(),
-                authorities: upstream_ca_file,
-            },
-            clock.clone(),
-            &mut registry,
-            &tasks,
-        )?;
+        let upstream = UpstreamOptions {
+            endpoint: upstream,
+            key: upstream_key,
+            region: region.clone(),
+            authorities: upstream_ca_file,
+        };
+        let streams = match coherence {
+            Some(CoherenceOptions { streams }) => {
+                let options = UpstreamOptions {
+                    endpoint: streams.unwrap_or_else(|| streams_endpoint(&upstream.endpoint)),
+                    ..upstream.clone()
+                };
+                let registry = registry.sub_registry_with_prefix("streams");
+                Some(Upstream::new(options, clock.clone(), registry, &tasks)?)
+            }
+            None => None,
+        };
+        let store = Upstream::new(upstream, clock.clone(), &mut registry, &tasks)?;
 
         let listener = bind(listen).await?;
         let sealed = match &tls {
@@ -265,8 +283,19 @@ impl Running {
             queries: queries.clone(),
             capacity_bytes: cache.size_bytes,
         }));
+        let tables = Tables::new(Arc::clone(&store), tasks.clone());
+        let coherence = streams.map(|streams| {
+            Coherence::new(
+                streams,
+                Arc::clone(&tables),
+                Arc::clone(&items),
+                Arc::clone(&metrics),
+                tasks.clone(),
+            )
+        });
         let proxy = Arc::new(Proxy {
-            tables: Tables::new(Arc::clone(&store), tasks.clone()),
+            tables,
+            coherence,
             upstream: Arc::clone(&store),
             items,
             queries,

@@ -3,6 +3,9 @@
 //! Every entry carries the generation of its table at the moment when the request that made it began.
 //! Raising the generation makes all of them misses, and what is in flight is stored under a number that
 //! is already past. The bytes leave by LRU.
+//!
+//! Pages have a number of their own beside it, which is raised alone where a table's items have changed and what is
+//! held of them is dropped one by one.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +23,13 @@ const REMEMBERED_MAX: usize = 16_384;
 #[derive(Clone, Debug)]
 pub struct TableHandle {
     id: TableId,
-    generation: Arc<AtomicU64>,
+    numbers: Arc<Numbers>,
+}
+
+#[derive(Debug)]
+struct Numbers {
+    all: AtomicU64,
+    pages: AtomicU64,
 }
 
 impl TableHandle {
@@ -31,7 +40,15 @@ impl TableHandle {
 
     /// The generation in force.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.numbers.all.load(Ordering::Acquire)
+    }
+
+    /// The generation in force for pages; another one than before whenever [`Self::generation`] is.
+    pub fn page_generation(&self) -> (u64, u64) {
+        (
+            self.generation(),
+            self.numbers.pages.load(Ordering::Acquire),
+        )
     }
 }
 
@@ -39,34 +56,42 @@ impl TableHandle {
 #[derive(Debug, Default)]
 pub struct Generations {
     next: AtomicU64,
-    tables: Mutex<BTreeMap<TableId, Weak<AtomicU64>>>,
+    tables: Mutex<BTreeMap<TableId, Weak<Numbers>>>,
 }
 
 impl Generations {
     /// The handle of a table. All handles of one table share their generation.
     pub fn handle(&self, id: TableId) -> TableHandle {
         let mut tables = self.tables.lock();
-        if let Some(generation) = tables.get(&id).and_then(Weak::upgrade) {
-            return TableHandle { id, generation };
+        if let Some(numbers) = tables.get(&id).and_then(Weak::upgrade) {
+            return TableHandle { id, numbers };
         }
         if tables.len() >= REMEMBERED_MAX {
-            tables.retain(|_, generation| generation.strong_count() > 0);
+            tables.retain(|_, numbers| numbers.strong_count() > 0);
         }
-        let generation = Arc::new(AtomicU64::new(self.fresh()));
-        tables.insert(id, Arc::downgrade(&generation));
-        TableHandle { id, generation }
+        let numbers = Arc::new(Numbers {
+            all: AtomicU64::new(self.fresh()),
+            pages: AtomicU64::new(0),
+        });
+        tables.insert(id, Arc::downgrade(&numbers));
+        TableHandle { id, numbers }
     }
 
     /// Makes every entry of the table a miss, those of requests in flight included.
     pub fn drop_table(&self, table: &TableHandle) {
-        table.generation.store(self.fresh(), Ordering::Release);
+        table.numbers.all.store(self.fresh(), Ordering::Release);
+    }
+
+    /// Makes every page of the table a miss, those of requests in flight included.
+    pub fn drop_pages(&self, table: &TableHandle) {
+        table.numbers.pages.store(self.fresh(), Ordering::Release);
     }
 
     /// The same for every table that is known.
     pub fn drop_all(&self) {
         let tables = self.tables.lock();
-        for generation in tables.values().filter_map(Weak::upgrade) {
-            generation.store(self.fresh(), Ordering::Release);
+        for numbers in tables.values().filter_map(Weak::upgrade) {
+            numbers.all.store(self.fresh(), Ordering::Release);
         }
     }
 

@@ -129,6 +129,13 @@ impl<E: Clone> ItemCache<E> {
         }
     }
 
+    /// The item was changed past this cache: what is held is dropped, and what is being fetched is answered to those who
+    /// wait and not kept. For the fences it is a write of unknown outcome that begins and ends at once.
+    pub fn changed_elsewhere(self: &Arc<Self>, table: &TableHandle, key: CacheKey, now: Instant) {
+        self.start_write(table, key)
+            .finish(WriteOutcome::Unknown, now);
+    }
+
     /// How full it is.
     pub fn usage(&self) -> Usage {
         self.store.usage()

@@ -40,7 +40,7 @@ impl QueryPage {
 pub struct StoredPage {
     page: QueryPage,
     stored_at: Instant,
-    generation: u64,
+    generation: (u64, u64),
 }
 
 impl Weigh for StoredPage {
@@ -84,7 +84,7 @@ impl<E: Clone> QueryCache<E> {
     pub fn lookup(&self, table: &TableHandle, key: &[u8], now: Instant) -> Option<QueryPage> {
         let stored = self.store.get(key)?;
         let expired = now.saturating_duration_since(stored.stored_at) >= self.ttl;
-        (!expired && stored.generation == table.generation()).then_some(stored.page)
+        (!expired && stored.generation == table.page_generation()).then_some(stored.page)
     }
 
     /// A reader missed: it fetches the page, or waits for the one who already does.
@@ -106,7 +106,7 @@ impl<E: Clone> QueryCache<E> {
         PageFillStart::Lead(PageTicket {
             cache: Arc::clone(self),
             key: key.clone(),
-            generation: table.generation(),
+            generation: table.page_generation(),
             sender,
         })
     }
@@ -122,7 +122,7 @@ impl<E: Clone> QueryCache<E> {
 pub struct PageTicket<E: Clone> {
     cache: Arc<QueryCache<E>>,
     key: CacheKey,
-    generation: u64,
+    generation: (u64, u64),
     sender: watch::Sender<Option<Result<QueryPage, E>>>,
 }
 

@@ -28,6 +28,7 @@ fn proxy() -> Arc<Proxy> {
     let upstream = Upstream::new(options, clock, &mut Registry::default(), &tasks).unwrap();
     let upstream = Arc::new(upstream);
     Arc::new(Proxy {
+        coherence: None,
         tables: Tables::new(Arc::clone(&upstream), tasks.clone()),
         upstream,
         items: ItemCache::new(

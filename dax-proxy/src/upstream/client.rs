@@ -38,6 +38,7 @@ const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The store and how it is spoken to.
+#[derive(Clone)]
 pub(crate) struct UpstreamOptions {
     /// `http://host:port` or `https://host:port`.
     pub(crate) endpoint: Uri,

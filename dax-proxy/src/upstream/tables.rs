@@ -41,6 +41,10 @@ pub(crate) struct Table {
     pub(crate) handle: TableHandle,
     /// Its key, to find entries by.
     pub(crate) key_schema: KeySchema,
+    /// Its stream, if it is enabled.
+    pub(crate) stream_arn: Option<String>,
+    /// Set when its stream has been looked at by [`crate::coherence`].
+    pub(crate) followed: AtomicBool,
     known_since: Instant,
     /// Set by the one request that asks again.
     refreshing: AtomicBool,
@@ -135,6 +139,16 @@ impl Tables {
         self.generations.drop_all();
     }
 
+    /// All that is held of the table is dropped.
+    pub(crate) fn drop_entries(&self, table: &TableHandle) {
+        self.generations.drop_table(table);
+    }
+
+    /// All pages of the table are dropped.
+    pub(crate) fn drop_pages(&self, table: &TableHandle) {
+        self.generations.drop_pages(table);
+    }
+
     /// As if the store had described it.
     #[cfg(test)]
     pub(crate) fn know(
@@ -146,7 +160,13 @@ impl Tables {
     ) -> Arc<Table> {
         let slot = self.slot(name);
         let mut state = slot.state.lock();
-        self.install(&mut state, Described { id, key_schema }, now)
+        let stream_arn = None;
+        let described = Described {
+            id,
+            key_schema,
+            stream_arn,
+        };
+        self.install(&mut state, described, now)
     }
 
     fn current(&self, name: &str) -> Option<Arc<Table>> {
@@ -219,6 +239,8 @@ impl Tables {
         let table = Arc::new(Table {
             handle,
             key_schema: described.key_schema,
+            stream_arn: described.stream_arn,
+            followed: AtomicBool::new(false),
             // When it was asked for, not when the answer came.
             known_since: now,
             refreshing: AtomicBool::new(false),
@@ -266,6 +288,7 @@ fn unused(slot: &Arc<Slot>, holders: usize) -> bool {
 struct Described {
     id: TableId,
     key_schema: KeySchema,
+    stream_arn: Option<String>,
 }
 
 impl Described {
@@ -303,12 +326,16 @@ impl Described {
                 TableId::from_text(&format!("{arn} {created}"))
             }
         };
+        let is_streamed = table
+            .stream_specification
+            .is_some_and(|stream| stream.stream_enabled);
         Some(Self {
             id,
             key_schema: KeySchema {
                 partition_key,
                 sort_key,
             },
+            stream_arn: table.latest_stream_arn.filter(|_| is_streamed),
         })
     }
 }
@@ -328,6 +355,14 @@ struct TableAnswer {
     key_schema: Vec<KeySchemaElement>,
     #[serde(default)]
     attribute_definitions: Vec<AttributeDefinition>,
+    latest_stream_arn: Option<String>,
+    stream_specification: Option<StreamSpecification>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StreamSpecification {
+    stream_enabled: bool,
 }
 
 #[derive(Deserialize)]

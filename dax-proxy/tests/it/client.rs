@@ -95,6 +95,7 @@ impl Proxy {
             peer_listen: Some("127.0.0.1:0".parse().unwrap()),
             ops_listen: "127.0.0.1:0".parse().unwrap(),
             data_dir: Some(directory.path().join("data")),
+            coherence: None,
             cache,
         };
         let running = Running::start(

@@ -284,6 +284,11 @@ fn container(
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     });
+    if spec.coherent
+        && let Some(args) = container.get_mut("args").and_then(Value::as_array_mut)
+    {
+        args.push(json!("--coherent"));
+    }
     if let (Some(account), Some(args)) = (
         &upstream.account_id,
         container.get_mut("args").and_then(Value::as_array_mut),
@@ -426,6 +431,23 @@ mod tests {
                 .iter()
                 .any(|child| child.kind == "Service" && child.name == "amazon-dax")
         );
+    }
+
+    #[test]
+    fn the_coherent_mode_is_a_flag() {
+        for coherent in [false, true] {
+            let mut dax = dax("default");
+            dax.spec.coherent = coherent;
+            let upstream = resolve(&dax, Some(&storage("default"))).unwrap();
+            let children = children(&dax, &upstream, &Defaults::default()).unwrap();
+            let set = children
+                .iter()
+                .find(|child| child.kind == "StatefulSet")
+                .unwrap();
+            let container = &set.body["spec"]["template"]["spec"]["containers"][0];
+            let args = container["args"].as_array().unwrap();
+            assert_eq!(args.contains(&json!("--coherent")), coherent);
+        }
     }
 
     #[test]

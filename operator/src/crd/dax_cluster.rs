@@ -32,7 +32,9 @@ use super::storage_cluster::Volume;
     validation = Rule::new("self.metadata.name.size() <= 40")
         .message("metadata.name: at most 40 characters, so that the names of pods and volumes fit"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
-        .message("metadata.name: must be a DNS label (a-z, 0-9, -), since Services carry it")
+        .message("metadata.name: must be a DNS label (a-z, 0-9, -), since Services carry it"),
+    validation = Rule::new("!self.spec.coherent || self.spec.fillConsistency == 'strong'")
+        .message("spec.coherent needs fillConsistency strong: a fill from a replica that lags would bring back what a stream has said to be gone")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DaxClusterSpec {
@@ -58,6 +60,10 @@ pub struct DaxClusterSpec {
     #[serde(default = "default_fill_consistency")]
     #[schemars(extend("enum" = ["strong", "eventual"]))]
     pub fill_consistency: String,
+    /// Follow the streams of tables, and drop what others than the cache change, within a second. Tables without a stream
+    /// are cached as ever.
+    #[serde(default)]
+    pub coherent: bool,
     /// What the cache stands in front of. Absent means the storage cluster of the same name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Upstream>,
@@ -178,6 +184,7 @@ impl Default for DaxClusterSpec {
             item_ttl: default_ttl(),
             query_ttl: default_ttl(),
             fill_consistency: default_fill_consistency(),
+            coherent: false,
             upstream: None,
             tls: DaxTls::default(),
             volume: default_volume(),
