@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -76,6 +77,10 @@ struct State {
     tables: Mutex<BTreeMap<String, Table>>,
     seen: Mutex<Vec<Seen>>,
     script: Mutex<VecDeque<(&'static str, Behaviour)>>,
+    /// How long each request takes.
+    pace: Mutex<Duration>,
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 struct Table {
@@ -126,6 +131,16 @@ impl FakeStore {
         self.state.script.lock().push_back((operation, behaviour));
     }
 
+    /// Every request takes this long from now on.
+    pub(crate) fn pace(&self, pace: Duration) {
+        *self.state.pace.lock() = pace;
+    }
+
+    /// The most requests that were there at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.state.most.load(Ordering::SeqCst)
+    }
+
     /// Requests of `operation` so far.
     pub(crate) fn count(&self, operation: &str) -> usize {
         self.seen()
@@ -161,6 +176,11 @@ impl State {
             headers: parts.headers,
         };
         self.seen.lock().push(seen);
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        let pace = *self.pace.lock();
+        tokio::time::sleep(pace).await;
+        self.now.fetch_sub(1, Ordering::SeqCst);
         let behaviour = {
             let mut script = self.script.lock();
             let found = script.iter().position(|(name, _)| *name == operation);

@@ -17,6 +17,7 @@ mod client;
 mod fake_store;
 mod items;
 mod lifecycle;
+mod overload;
 mod policy;
 mod process;
 mod queries;
