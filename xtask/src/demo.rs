@@ -144,6 +144,7 @@ fn print_endpoints(data: &Path, manifest: &Path) {
     println!("edit {} and the table changes", manifest.display());
     println!("  DynamoDB API          http://{NODE}");
     println!("  the same, cached      http://{CACHE}");
+    println!("  for DAX clients       dax://{CACHE}");
     println!("  metrics               http://{NODE_OPS}/metrics and http://{CACHE_OPS}/metrics");
     println!("for an AWS SDK or the AWS CLI:");
     for (name, value) in client_environment(CACHE) {

@@ -156,8 +156,15 @@ impl Cluster {
                 "--wait",
                 "--timeout",
                 "5m",
-            ])
-            .args(["--set", &format!("images.tag={TAG}")]);
+            ]);
+        if self.target == Target::Current {
+            println!(
+                "the nodes must have the images of this chart: cargo xtask images makes them, and \
+                 README.md says how they get there"
+            );
+        } else {
+            helm.args(["--set", &format!("images.tag={TAG}")]);
+        }
         if self.target == Target::Kind {
             helm.args(["--set", "storageCluster.podAntiAffinityType=preferred"]);
         }
