@@ -21,7 +21,7 @@ use std::fmt;
 use serde::Deserialize;
 
 pub use authorization::check_form;
-pub use detached::Detached;
+pub use detached::{Detached, DetachedSignature, sign_detached};
 pub(crate) use key::DayKeys;
 pub use signer::{SignError, Signer, sign};
 pub use verifier::{Verifier, VerifierOptions};

@@ -1,8 +1,9 @@
-//! A load generator that speaks HTTP and RESP: the same loop for both sides of a comparison.
+//! A load generator that speaks HTTP, RESP and the native DAX protocol: the same loop for both sides of a comparison.
 //!
 //! One thread, one request in flight per connection. Requests are serialised (and signed) before the clock starts;
 //! the answer is parsed just far enough to know where it ends and whether it is a success.
 
+pub mod dax;
 pub mod http;
 pub mod resp;
 
@@ -33,6 +34,8 @@ pub type Parser = fn(&[u8]) -> Option<Parsed>;
 pub struct Load {
     /// The server.
     pub address: SocketAddr,
+    /// What each connection begins with; it has no answer.
+    pub opening: Bytes,
     /// Serialised requests, used in turn.
     pub requests: Vec<Bytes>,
     /// Reads its answers.
@@ -113,6 +116,10 @@ async fn drive(load: Load, offset: usize, start: Instant, end: Instant) -> Resul
         .await
         .context("cannot connect")?;
     stream.set_nodelay(true).context("cannot set TCP_NODELAY")?;
+    stream
+        .write_all(&load.opening)
+        .await
+        .context("cannot send")?;
     let mut measured = Measured {
         rate: 0.0,
         latency: Histogram::new(3).context("no histogram")?,

@@ -8,10 +8,10 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 
-use super::key::Scope;
+use super::key::{Scope, derive};
 use super::timestamp::{Timestamp, date_of};
 use super::verifier::Verifier;
-use super::{ALGORITHM, SigV4Error, TERMINATOR};
+use super::{ALGORITHM, AccessKey, SigV4Error, TERMINATOR};
 use crate::access::Principal;
 
 /// SHA-256 of nothing.
@@ -30,6 +30,49 @@ pub struct Detached<'a> {
     pub session_token: Option<&'a str>,
     /// The host names that the constant request may have been for.
     pub hosts: &'a [&'a str],
+}
+
+/// What a client of the native DAX protocol shows for itself.
+#[derive(Clone, Debug)]
+pub struct DetachedSignature {
+    /// 64 hexadecimal digits.
+    pub signature: String,
+    /// What was signed.
+    pub string_to_sign: String,
+}
+
+/// Signs as a client of `host`, for `service` in `region`.
+#[must_use]
+pub fn sign_detached(
+    key: &AccessKey,
+    region: &str,
+    service: &str,
+    host: &str,
+    now: SystemTime,
+) -> DetachedSignature {
+    let basic = Timestamp::from_system_time(now).to_basic();
+    let time = String::from_utf8_lossy(&basic);
+    let scope = Scope {
+        date: date_of(&basic),
+        region,
+        service,
+    };
+    let hash = request_hash(host, &time);
+    let date = scope.date;
+    let string_to_sign =
+        format!("{ALGORITHM}\n{time}\n{date}/{region}/{service}/{TERMINATOR}\n{hash}");
+    let signature = hmac::sign(&derive(&key.secret, scope), string_to_sign.as_bytes());
+    DetachedSignature {
+        signature: hex::encode(signature),
+        string_to_sign,
+    }
+}
+
+/// The hash of the constant request, made at `time`.
+fn request_hash(host: &str, time: &str) -> String {
+    let request =
+        format!("POST\n/\n\nhost:{host}\nx-amz-date:{time}\n\nhost;x-amz-date\n{EMPTY_HASH}");
+    hex::encode(digest(&SHA256, request.as_bytes()))
 }
 
 impl Verifier {
@@ -72,12 +115,10 @@ impl Verifier {
                     .into(),
             ));
         }
-        let known_request = detached.hosts.iter().any(|host| {
-            let request = format!(
-                "POST\n/\n\nhost:{host}\nx-amz-date:{time}\n\nhost;x-amz-date\n{EMPTY_HASH}"
-            );
-            hex::encode(digest(&SHA256, request.as_bytes())) == *hash
-        });
+        let known_request = detached
+            .hosts
+            .iter()
+            .any(|host| request_hash(host, time) == *hash);
         if !known_request {
             return Err(SigV4Error::mismatch());
         }
@@ -146,6 +187,15 @@ mod tests {
     fn signatures_of_the_published_clients_are_right() {
         assert_eq!(verify(|_| {}, &text(PYTHON_HASH), PYTHON, 0), Ok(()));
         assert_eq!(verify(|_| {}, &text(GO_HASH), GO, 299), Ok(()));
+    }
+
+    #[test]
+    fn signing_gives_what_the_published_clients_sign() {
+        let key = AccessKey::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+        let now = UNIX_EPOCH + Duration::from_secs(SIGNED_AT);
+        let signed = sign_detached(&key, "us-east-1", "dax", "dax.amazonaws.com", now);
+        assert_eq!(signed.string_to_sign, text(PYTHON_HASH));
+        assert_eq!(signed.signature, PYTHON);
     }
 
     #[test]

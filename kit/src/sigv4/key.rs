@@ -68,7 +68,7 @@ impl DayKey {
     }
 }
 
-fn derive(secret: &Secret, scope: Scope<'_>) -> hmac::Key {
+pub(super) fn derive(secret: &Secret, scope: Scope<'_>) -> hmac::Key {
     let first = hmac::Key::new(
         hmac::HMAC_SHA256,
         format!("AWS4{}", secret.expose()).as_bytes(),

@@ -30,7 +30,8 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use clap::Parser as _;
 use serde_json::{Value, json};
-use stator_tests::load::{Load, Measured, Parser, http, resp};
+use stator_tests::load::{Load, Measured, Parser, dax, http, resp};
+use stator_tests::node_processes::root_key;
 use tokio::runtime::Runtime;
 
 use servers::{Endpoint, Servers};
@@ -65,6 +66,8 @@ pub(crate) struct Row {
     connections: usize,
     address: SocketAddr,
     parser: Parser,
+    /// What a connection begins with.
+    opening: fn() -> Bytes,
     /// Serialises and signs anew before each round: a signature is good for five minutes.
     requests: Box<dyn Fn() -> Result<Vec<Bytes>>>,
     /// Where the fsyncs of this row can be counted.
@@ -128,6 +131,7 @@ fn main() -> Result<()> {
             );
             let load = Load {
                 address: row.address,
+                opening: (row.opening)(),
                 requests: (row.requests)()?,
                 parser: row.parser,
                 connections: row.connections,
@@ -206,6 +210,7 @@ fn rows(servers: &Servers) -> Vec<Row> {
                 connections,
                 address,
                 parser,
+                opening: Bytes::new,
                 requests,
                 fsyncs,
                 rounds: Vec::new(),
@@ -253,6 +258,20 @@ fn rows(servers: &Servers) -> Vec<Row> {
                 add("GetItem strongly consistent", requests, None);
             }
             add("Query of ten", requests(endpoint, "Query", query), None);
+        }
+        for endpoint in servers.all().iter().filter(|endpoint| endpoint.cache) {
+            let get = |number| dax::get("bench", &name(number), "0");
+            rows.push(Row {
+                name: format!("GetItem, native protocol, {}", endpoint.label),
+                connections,
+                address: endpoint.address,
+                parser: dax::parse,
+                opening: || dax::opening(&root_key(), "us-east-1"),
+                requests: Box::new(move || Ok((0..KEYS).map(get).collect())),
+                fsyncs: None,
+                rounds: Vec::new(),
+                fsync_counts: Vec::new(),
+            });
         }
     }
     rows

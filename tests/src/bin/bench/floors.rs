@@ -122,6 +122,18 @@ pub(crate) fn judge(rows: &[Row], fsync: Duration, tables: &machine::Tables) -> 
             get(32),
             0.4,
         ),
+        ratio(
+            "a hit in the cache over the native protocol to Redis GET, 1 connection",
+            of("GetItem, native protocol", CACHED, 1),
+            get(1),
+            1.0 / 1.5,
+        ),
+        ratio(
+            "the same, 32 connections",
+            of("GetItem, native protocol", CACHED, 32),
+            get(32),
+            1.0 / 1.5,
+        ),
         limit("idle memory", tables.before_mib, 64.0, "MiB"),
         limit("start to the first answer", tables.start_ms, 1000.0, "ms"),
         limit("CreateTable to ACTIVE", tables.create_ms, 50.0, "ms"),
