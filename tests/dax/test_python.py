@@ -270,3 +270,21 @@ def test_large_items_and_many_lists(dax, both, table, pk):
         item = {**key(pk, number), f"attribute-{uuid.uuid4().hex}": {"N": "1"}}
         dax.put_item(TableName=table, Item=item)
         assert both("get_item", TableName=table, Key=key(pk, number))["Item"] == item
+
+
+def test_a_held_item_changes_with_every_write(dax, direct, both, hash_table):
+    """Its finished answer is held too, and must go with it."""
+    key = {"pk": {"N": "77"}}
+    dax.delete_item(TableName=hash_table, Key=key)
+    for number in range(4):
+        if number % 2:
+            dax.put_item(TableName=hash_table, Item={**key, "n": {"N": str(number)}, f"a{number}": {"S": "x"}})
+        else:
+            update = {"UpdateExpression": "SET n = :n", "ExpressionAttributeValues": {":n": {"N": str(number)}}}
+            dax.update_item(TableName=hash_table, Key=key, **update)
+        for _ in range(3):
+            answer = both("get_item", TableName=hash_table, Key=key)
+            assert answer["Item"]["n"] == {"N": str(number)}
+    dax.delete_item(TableName=hash_table, Key=key)
+    for _ in range(3):
+        assert "Item" not in both("get_item", TableName=hash_table, Key=key)

@@ -12,7 +12,8 @@ const NOTHING_CRC32: u32 = 0xa3a6_bf43;
 /// An item as of one moment, or that there was none.
 ///
 /// The whole item is held as the finished answer to a GetItem without a projection, with its checksum:
-/// such a hit copies nothing and computes nothing. Projections read the item's bytes out of it.
+/// such a hit copies nothing and computes nothing. Projections read the item's bytes out of it. What was asked for over
+/// the native protocol is held in that form as well, from its second read on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CachedItem {
     /// There was an item.
@@ -21,6 +22,8 @@ pub enum CachedItem {
         body: Bytes,
         /// CRC-32 (IEEE) of `body`.
         crc32: u32,
+        /// The same answer in the native protocol; `None` until somebody asks in it.
+        native: Option<Bytes>,
     },
     /// There was none: a negative entry.
     Absent,
@@ -37,13 +40,44 @@ impl CachedItem {
         Self::Present {
             crc32: crc32fast::hash(&body),
             body,
+            native: None,
+        }
+    }
+
+    /// The answer in the native protocol, if it is held.
+    pub fn native(&self) -> Option<&Bytes> {
+        match self {
+            Self::Present { native, .. } => native.as_ref(),
+            Self::Absent => None,
+        }
+    }
+
+    /// The same entry with its answer in the native protocol; `None` for an entry that has no use for it.
+    pub(super) fn with_native(&self, answer: Bytes) -> Option<Self> {
+        match self {
+            Self::Present { body, crc32, .. } => Some(Self::Present {
+                body: body.clone(),
+                crc32: *crc32,
+                native: Some(answer),
+            }),
+            Self::Absent => None,
+        }
+    }
+
+    /// Whether this is that very entry, and not only one that says the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Present { body, .. }, Self::Present { body: other, .. }) => {
+                body.as_ptr() == other.as_ptr() && body.len() == other.len()
+            }
+            _ => false,
         }
     }
 
     /// The answer to a GetItem of the whole item, and its CRC-32.
     pub fn answer(&self) -> (Bytes, u32) {
         match self {
-            Self::Present { body, crc32 } => (body.clone(), *crc32),
+            Self::Present { body, crc32, .. } => (body.clone(), *crc32),
             Self::Absent => (NOTHING, NOTHING_CRC32),
         }
     }
@@ -62,7 +96,9 @@ impl CachedItem {
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         match self {
-            Self::Present { body, .. } => body.len(),
+            Self::Present { body, native, .. } => {
+                body.len() + native.as_ref().map_or(0, Bytes::len)
+            }
             Self::Absent => 0,
         }
     }

@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -126,6 +127,21 @@ impl<E: Clone> ItemCache<E> {
             key,
             generation: table.generation(),
             open: true,
+        }
+    }
+
+    /// The entry that was looked up is held with its answer in the native protocol, if it is still held.
+    pub fn add_native(&self, key: CacheKey, held: &CachedItem, answer: Bytes) {
+        // Writes change the store under the same lock, so that what they have dropped does not come back.
+        let _fences = self.shard(&key).lock();
+        let Some(stored) = self.store.get(key.as_bytes()) else {
+            return;
+        };
+        if !stored.item.is(held) {
+            return;
+        }
+        if let Some(item) = stored.item.with_native(answer) {
+            self.store.insert(key, StoredItem { item, ..stored });
         }
     }
 
@@ -286,5 +302,44 @@ pub async fn joined<T: Clone>(mut flight: watch::Receiver<Option<T>>) -> Option<
     match flight.wait_for(Option::is_some).await {
         Ok(result) => result.clone(),
         Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::store::MokaStore;
+    use crate::cache::{Generations, TableId};
+
+    /// A native answer is added to the entry that it was made of, and never brings one back (invariant 6).
+    #[test]
+    fn a_native_answer_belongs_to_one_entry() {
+        let table = Generations::default().handle(TableId::from_text("t"));
+        let cache = ItemCache::<()>::new(Box::new(MokaStore::new(1 << 20)), None);
+        let key = CacheKey::new(table.id(), |out| out.push(1));
+        let now = Instant::now();
+        let item = || CachedItem::from_item_json(br#"{"pk":{"S":"a"}}"#);
+        let write = |item| {
+            let ticket = cache.start_write(&table, key.clone());
+            ticket.finish(WriteOutcome::Image(item), now);
+        };
+        let held = || cache.lookup(&table, key.as_bytes(), now);
+        let native = || held().and_then(|item| item.native().cloned());
+        let answer = Bytes::from_static(b"\x80\xf6");
+
+        write(item());
+        let first = held().unwrap();
+        cache.add_native(key.clone(), &first, answer.clone());
+        assert_eq!(native(), Some(answer.clone()));
+        assert_eq!(held().unwrap().answer(), first.answer());
+        // Another entry that says the same is another entry.
+        write(item());
+        cache.add_native(key.clone(), &first, answer.clone());
+        assert_eq!(native(), None);
+        // What was dropped stays dropped.
+        let second = held().unwrap();
+        cache.changed_elsewhere(&table, key.clone(), now);
+        cache.add_native(key.clone(), &second, answer);
+        assert!(held().is_none());
     }
 }

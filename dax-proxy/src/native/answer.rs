@@ -27,7 +27,7 @@ pub(crate) use self::small::{
 /// What the answer to a request looks like: which form applies depends on what was asked.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    /// GetItem.
+    /// GetItem; see [`Shape::whole_item`].
     Item { schema: KeySchema, paths: Paths },
     /// PutItem, DeleteItem, UpdateItem.
     Write {
@@ -115,6 +115,16 @@ pub(super) type Written<T> = Result<T, Unreadable>;
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
     pub(crate) new_lists: Vec<AttributeList>,
+}
+
+impl Shape {
+    /// Of a GetItem of a whole item.
+    pub(crate) fn whole_item(schema: KeySchema) -> Self {
+        Self::Item {
+            schema,
+            paths: None,
+        }
+    }
 }
 
 /// The answer to a request of `shape` that the rest of the proxy answered with `status` and `json`.

@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use minicbor::data::Type;
 use stator_model::expression::DocumentPath;
-use stator_model::{ApiError, KeySchema};
+use stator_model::{ApiError, KeySchema, PrimaryKey};
 
 use super::answer::Shape;
 use super::cbor::{Read, Reader, unreadable};
+use super::key::read_key;
 use super::lists::{AttributeLists, ListId};
 use super::method::Method;
 use super::scan::Frame;
@@ -144,6 +145,16 @@ impl DataRequest<'_> {
             Method::TransactWriteItems => transactions::transact_write_items(self, known),
             _ => Err(unreadable("not an operation on items")),
         }
+    }
+
+    /// The table and the key of a GetItem that asks for a whole item and nothing else; `None` for any other request, and
+    /// for one that cannot be read.
+    pub(crate) fn whole_item(&self, schema: &KeySchema) -> Option<PrimaryKey> {
+        if self.method != Method::GetItem || self.argument(2).kind().ok()? != Type::Null {
+            return None;
+        }
+        let key = self.argument(1).bytes().ok()?;
+        schema.key_from_map(&read_key(schema, &key).ok()?).ok()
     }
 
     /// A reader of the argument at `place`, counted from 0.
