@@ -31,8 +31,18 @@ struct KeyState<F> {
     overlapped: bool,
     /// Fills in flight, joined or not. They keep the entry, and so the epoch, alive.
     fills: u32,
-    /// The one fill that readers may join, with its number.
-    door: Option<(u64, F)>,
+    /// The one fill that readers may join.
+    door: Option<Door<F>>,
+}
+
+/// A fill in flight that readers may join.
+#[derive(Debug)]
+struct Door<F> {
+    /// Of the fill.
+    number: u64,
+    /// Of the key's table when the fill began.
+    generation: u64,
+    wait: F,
 }
 
 /// How a fill begins.
@@ -89,14 +99,23 @@ impl<F> Default for Fences<F> {
 
 impl<F: Clone> Fences<F> {
     /// A reader missed. Joins the fill in flight if it may, else begins one behind `door`.
-    pub fn begin_fill(&mut self, key: &CacheKey, door: F) -> FillBegin<F> {
+    ///
+    /// `generation` is that of the key's table: what is dropped with the whole table closes the doors of all its keys, and
+    /// no reader joins a fill from before it.
+    pub fn begin_fill(&mut self, key: &CacheKey, generation: u64, door: F) -> FillBegin<F> {
         let number = self.number();
         let state = self.state(key);
-        if let Some((_, door)) = &state.door {
-            return FillBegin::Join(door.clone());
+        if let Some(door) = &state.door
+            && door.generation == generation
+        {
+            return FillBegin::Join(door.wait.clone());
         }
         state.fills += 1;
-        state.door = Some((number, door));
+        state.door = Some(Door {
+            number,
+            generation,
+            wait: door,
+        });
         FillBegin::Lead(FillFence {
             number,
             epoch: state.epoch,
@@ -114,7 +133,7 @@ impl<F: Clone> Fences<F> {
         if state
             .door
             .as_ref()
-            .is_some_and(|(number, _)| *number == fence.number)
+            .is_some_and(|door| door.number == fence.number)
         {
             state.door = None;
         }
@@ -242,7 +261,7 @@ mod tests {
     }
 
     fn lead(fences: &mut Fences<u8>) -> FillFence {
-        match fences.begin_fill(&key(), 0) {
+        match fences.begin_fill(&key(), 1, 0) {
             FillBegin::Lead(fence) => fence,
             FillBegin::Join(_) => panic!("a fill is in flight"),
         }
@@ -252,8 +271,24 @@ mod tests {
     fn a_second_reader_joins_and_a_fill_alone_is_stored() {
         let mut fences = Fences::default();
         let fence = lead(&mut fences);
-        assert!(matches!(fences.begin_fill(&key(), 9), FillBegin::Join(0)));
+        assert!(matches!(fences.begin_fill(&key(), 1, 9), FillBegin::Join(0)));
         assert!(fences.end_fill(&key(), fence));
+        assert!(fences.is_empty());
+    }
+
+    #[test]
+    fn a_reader_does_not_join_a_fill_from_before_its_table_was_dropped() {
+        let mut fences = Fences::default();
+        let before = lead(&mut fences);
+        let FillBegin::Lead(after) = fences.begin_fill(&key(), 2, 9) else {
+            panic!("a fill of another generation")
+        };
+        fences.end_fill(&key(), before);
+        assert!(matches!(
+            fences.begin_fill(&key(), 2, 7),
+            FillBegin::Join(9)
+        ));
+        fences.end_fill(&key(), after);
         assert!(fences.is_empty());
     }
 
@@ -297,7 +332,7 @@ mod tests {
         assert!(!fences.end_fill(&key(), second));
         assert!(!fences.end_fill(&key(), first));
         assert!(
-            matches!(fences.begin_fill(&key(), 9), FillBegin::Join(0)),
+            matches!(fences.begin_fill(&key(), 1, 9), FillBegin::Join(0)),
             "the third's door"
         );
         assert!(fences.end_fill(&key(), third));

@@ -101,17 +101,18 @@ impl<E: Clone> ItemCache<E> {
         now: Instant,
     ) -> FillStart<E> {
         let (sender, receiver) = watch::channel(None);
+        let generation = table.generation();
         let mut fences = self.shard(key).lock();
         // A fill that ended between the caller's lookup and this lock has stored its item by now.
         if let Some(item) = self.lookup(table, key.as_bytes(), now) {
             return FillStart::Hit(item);
         }
-        match fences.begin_fill(key, receiver) {
+        match fences.begin_fill(key, generation, receiver) {
             FillBegin::Join(flight) => FillStart::Join(flight),
             FillBegin::Lead(fence) => FillStart::Lead(FillTicket {
                 cache: Arc::clone(self),
                 key: key.clone(),
-                generation: table.generation(),
+                generation,
                 fence: Some(fence),
                 sender,
             }),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::{Proxy, item};
-use crate::fake_store::Behaviour;
+use crate::fake_store::{Behaviour, Gate};
 
 /// A proxy that has cached `a`, which is newer in the store.
 async fn with_old_entry() -> Proxy {
@@ -49,6 +49,32 @@ async fn a_statement_that_writes_drops_what_is_held_of_its_table() {
             "{operation}"
         );
     }
+}
+
+/// Invariant 6: a statement has no keys to fence, and still no reader after it waits for a read from before it.
+#[tokio::test]
+async fn a_reader_after_a_statement_does_not_join_a_fill_from_before_it() {
+    let proxy = Proxy::start().await;
+    proxy.store.put("orders", item("a", "1"));
+    proxy.get("other").await;
+    let gate = Gate::new();
+    proxy
+        .store
+        .next("GetItem", Behaviour::HoldReply(gate.clone()));
+    let slow = proxy.get("a");
+    let after = async {
+        gate.reached().await;
+        proxy.store.put("orders", item("a", "2"));
+        let update = "UPDATE \"orders\" SET v = '2' WHERE pk = 'a'";
+        call(&proxy, "ExecuteStatement", json!({"Statement": update})).await;
+        let read = proxy.get("a").await;
+        gate.open();
+        read
+    };
+    let (slow, read) = tokio::join!(slow, after);
+    assert_eq!(slow.body, json!({"Item": item("a", "1")}));
+    assert_eq!(read.body, json!({"Item": item("a", "2")}));
+    assert_eq!(proxy.get("a").await.body, json!({"Item": item("a", "2")}));
 }
 
 #[tokio::test]

@@ -1,0 +1,290 @@
+//! Which node is the primary: a lease in Kubernetes, or the first of the peers for ever.
+//!
+//! The clocks of two machines are never compared. The lease has run out for others when *they* have seen it unchanged for
+//! [`DURATION`] on their own clocks, and for its holder [`TENURE`] after it *sent* the last write that succeeded, which is
+//! earlier by the way of that write and by what is left for clocks of different speed.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+/// How long a silent primary keeps the lease. With [`ROUND`] a replica is promoted within 2.6 s of its death.
+pub const DURATION: Duration = Duration::from_secs(2);
+/// How long after a renewal was sent its holder is the primary: a twentieth less.
+const TENURE: Duration = Duration::from_millis(1_900);
+/// How often the holder renews and the others look.
+pub(crate) const ROUND: Duration = Duration::from_millis(250);
+/// For one read or write of the lease.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// What the lease holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseRecord {
+    /// Name of the primary among the peers; empty: given back.
+    pub holder: String,
+    /// How often the holder has changed.
+    pub transitions: u64,
+}
+
+/// The lease cannot be read or written.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the lease: {0}")]
+pub struct LeaseError(pub String);
+
+/// Where the lease is kept. A write succeeds only on the version that was read.
+pub trait LeaseStore: Send + Sync {
+    /// The record and its version; `None`: there is none yet.
+    fn read(&self) -> BoxFuture<'_, Result<Option<(LeaseRecord, String)>, LeaseError>>;
+
+    /// Writes the record if its version is still `version` (`None`: if there is none yet). `false`: somebody was faster.
+    fn write(
+        &self,
+        record: LeaseRecord,
+        version: Option<String>,
+    ) -> BoxFuture<'_, Result<bool, LeaseError>>;
+}
+
+/// How the primary is found.
+pub enum Electorate {
+    /// By a lease.
+    Lease(Box<dyn LeaseStore>),
+    /// It is this one, for ever.
+    Fixed(String),
+}
+
+impl std::fmt::Debug for Electorate {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Lease(_) => formatter.write_str("Lease"),
+            Self::Fixed(name) => formatter.debug_tuple("Fixed").field(name).finish(),
+        }
+    }
+}
+
+/// What a node knows of the primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// This node is the primary.
+    Mine {
+        /// Until then; `None`: for ever.
+        until: Option<Instant>,
+        /// Counts the holders.
+        epoch: u64,
+    },
+    /// Another is, as far as can be seen.
+    Other {
+        /// Its name.
+        holder: String,
+        /// When it surely is not any more, unless the lease is seen to change before; `None`: never.
+        expires: Option<Instant>,
+        /// When this was last read.
+        read_at: Instant,
+    },
+    /// The lease has never been read.
+    Unknown,
+}
+
+impl View {
+    /// Whether it was seen at a moment after `since` that nobody is the primary. Who becomes it later begins with nothing.
+    pub(crate) fn nobody_since(&self, since: Instant) -> bool {
+        match self {
+            Self::Other {
+                expires: Some(expires),
+                read_at,
+                ..
+            } => *read_at >= since && *expires <= *read_at,
+            _ => false,
+        }
+    }
+}
+
+/// One node's part in the election.
+pub(crate) struct Candidate {
+    me: String,
+    electorate: Electorate,
+    /// The last version seen and since when, on our own clock.
+    seen: Option<(String, Instant)>,
+}
+
+/// What to do about a lease as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    /// Write it: it is free, or ours already.
+    Write,
+    /// Another has it, until then if nothing changes.
+    Leave(Instant),
+}
+
+impl Candidate {
+    pub(crate) fn new(me: String, electorate: Electorate) -> Self {
+        Self {
+            me,
+            electorate,
+            seen: None,
+        }
+    }
+
+    /// Looks at the lease, and takes or renews it if it may. `before` is what was known; it stays where the lease cannot
+    /// be reached.
+    pub(crate) async fn round(&mut self, before: &View) -> View {
+        let now = Instant::now();
+        if let Electorate::Fixed(primary) = &self.electorate {
+            return if *primary == self.me {
+                View::Mine {
+                    until: None,
+                    epoch: 0,
+                }
+            } else {
+                View::Other {
+                    holder: primary.clone(),
+                    expires: None,
+                    read_at: now,
+                }
+            };
+        }
+        match tokio::time::timeout(PATIENCE, self.try_round()).await {
+            Ok(Ok(view)) => view,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the lease cannot be reached");
+                before.clone()
+            }
+            Err(_) => {
+                tracing::debug!("the lease does not answer in time");
+                before.clone()
+            }
+        }
+    }
+
+    async fn try_round(&mut self) -> Result<View, LeaseError> {
+        let Electorate::Lease(store) = &self.electorate else {
+            return Err(LeaseError("there is none".to_owned()));
+        };
+        let read_at = Instant::now();
+        let read = store.read().await?;
+        let (holder, transitions, version) = match &read {
+            Some((record, version)) => (
+                record.holder.as_str(),
+                record.transitions,
+                Some(version.clone()),
+            ),
+            None => ("", 0, None),
+        };
+        let decision = decide(&self.me, holder, version.as_deref(), &mut self.seen, read_at);
+        if let Decision::Leave(expires) = decision {
+            return Ok(View::Other {
+                holder: holder.to_owned(),
+                expires: Some(expires),
+                read_at,
+            });
+        }
+        let transitions = transitions + u64::from(holder != self.me);
+        let record = LeaseRecord {
+            holder: self.me.clone(),
+            transitions,
+        };
+        // Counted from before the write is sent: the others count from when they see it.
+        let sent = Instant::now();
+        if store.write(record, version).await? {
+            return Ok(View::Mine {
+                until: Some(sent + TENURE),
+                epoch: transitions,
+            });
+        }
+        // Who was faster is seen in the next round.
+        Ok(View::Other {
+            holder: holder.to_owned(),
+            expires: Some(read_at + DURATION),
+            read_at,
+        })
+    }
+
+    /// Gives the lease back, so that the next one need not wait. A failure costs only that wait.
+    pub(crate) async fn release(&self) {
+        let Electorate::Lease(store) = &self.electorate else {
+            return;
+        };
+        let released = tokio::time::timeout(PATIENCE, async {
+            if let Some((record, version)) = store.read().await?
+                && record.holder == self.me
+            {
+                let record = LeaseRecord {
+                    holder: String::new(),
+                    ..record
+                };
+                store.write(record, Some(version)).await?;
+            }
+            Ok::<(), LeaseError>(())
+        });
+        if let Ok(Err(error)) = released.await {
+            tracing::warn!(%error, "the lease cannot be given back");
+        }
+    }
+}
+
+fn decide(
+    me: &str,
+    holder: &str,
+    version: Option<&str>,
+    seen: &mut Option<(String, Instant)>,
+    now: Instant,
+) -> Decision {
+    if holder == me || holder.is_empty() {
+        return Decision::Write;
+    }
+    let version = version.unwrap_or_default();
+    let since = match seen {
+        Some((seen, since)) if seen == version => *since,
+        _ => {
+            *seen = Some((version.to_owned(), now));
+            now
+        }
+    };
+    let expires = since + DURATION;
+    if now >= expires {
+        Decision::Write
+    } else {
+        Decision::Leave(expires)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_runs_out_by_the_clock_of_who_looks_at_it() {
+        let start = Instant::now();
+        let mut seen = None;
+        let mut look = |version: &str, after: u64| {
+            let now = start + Duration::from_millis(after);
+            decide("b", "a", Some(version), &mut seen, now)
+        };
+        let until = |after| Decision::Leave(start + Duration::from_millis(after));
+        assert_eq!(look("1", 0), until(2_000));
+        assert_eq!(look("1", 1_999), until(2_000));
+        // Renewed just in time.
+        assert_eq!(look("2", 2_000), until(4_000));
+        assert_eq!(look("2", 3_999), until(4_000));
+        assert_eq!(look("2", 4_000), Decision::Write);
+    }
+
+    #[test]
+    fn a_lease_that_is_ours_or_nobodys_is_written() {
+        let mut seen = None;
+        let now = Instant::now();
+        for holder in ["b", ""] {
+            assert_eq!(
+                decide("b", holder, Some("1"), &mut seen, now),
+                Decision::Write
+            );
+        }
+        assert_eq!(decide("b", "", None, &mut seen, now), Decision::Write);
+    }
+
+    /// What others wait for is longer than what the holder has, wherever the moments of reading fall.
+    #[test]
+    fn no_tenure_outlives_the_wait_of_the_others() {
+        assert!(TENURE + Duration::from_millis(50) < DURATION);
+    }
+}
