@@ -48,6 +48,6 @@ mod model_test;
 
 pub use self::entry::CachedItem;
 pub use self::generations::{Generations, TableHandle};
-pub use self::item_cache::{FillStart, FillTicket, ItemCache, WriteOutcome, WriteTicket};
+pub use self::item_cache::{FillStart, FillTicket, ItemCache, Observer, WriteOutcome, WriteTicket};
 pub use self::key::{CacheKey, TableId};
 pub use self::query_cache::{PageFillStart, PageTicket, QueryCache, QueryPage};

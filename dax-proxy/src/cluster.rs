@@ -1,66 +1,555 @@
-//! Peers: the door of the cluster protocol on 8112.
+//! A cluster of cache nodes: one primary, and replicas that serve hits under its leases.
 //!
-//! One node is a whole cluster in this version. The port is bound, because Services, network policies
-//! and StatefulSets name it from the start, and whoever connects is told so and let go.
+//! # What is promised
+//!
+//! **Invariant 6, over all nodes and over a failover**: a hit on any node is never older than the last write that was
+//! acknowledged through any of them. The rules of [`crate::cache`] hold on each node; between nodes these come on top:
+//!
+//! 1. *Writes go through the primary.* Replicas forward them whole, with the caller that they have verified.
+//! 2. *A write is acknowledged when nobody can serve what was there before it*: every replica in session has stored or
+//!    dropped the key, or its lease has run out and it gets no other ([`sessions`]).
+//! 3. *A replica serves hits only under a lease*, counted from when it asked ([`following`]). A session begins with nothing:
+//!    what was held, and what is being fetched, belongs to another generation of every table.
+//! 4. *The primary serves hits and acknowledges writes only while it surely is the primary* ([`election`]), and grants no
+//!    lease beyond that. So when another takes over, no hit is served anywhere; the new primary begins with nothing.
+//! 5. *A node that sees no primary serves from the store*, strongly, and stores nothing. It acknowledges a write only when
+//!    it has been settled: by the primary, if there is one by then, or because every node says that it is not the primary
+//!    and has dropped the key. A node that can learn neither refuses writes before it sends them; so does one that finds the
+//!    holder of the lease refusing connections.
+//!
+//! Pages of Query and Scan live to their TTL on each node for itself.
+//!
+//! # What it costs
+//!
+//! A write takes one more round trip, to all replicas at once; one through a replica another to the primary. A replica that
+//! dies unseen holds writes up for a second, once. Without the API server nobody is the primary for long: every read and
+//! write goes to the store.
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
+mod door;
+pub mod election;
+mod following;
+mod forward;
+pub mod kubernetes;
+mod message;
+pub mod peer;
+mod sessions;
+mod transport;
 
-/// What a peer is told: readable by a person with a terminal and by an HTTP client alike.
-const REFUSAL: &[u8] = b"HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\n\
-    Content-Length: 66\r\nConnection: close\r\n\r\n\
-    a cluster of several cache nodes is not supported by this version\n";
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Refuses every connection until `token` is cancelled.
-pub(crate) async fn refuse_peers(listener: TcpListener, token: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = token.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                warn!(%peer, "a peer was refused: a cluster of several cache nodes is not built yet");
-                refuse(stream).await;
+use futures::StreamExt as _;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+use parking_lot::Mutex;
+use stator_kit::rng::SharedRandom;
+use stator_kit::task::TaskOwner;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+pub(crate) use self::door::{Door, serve};
+use self::election::{Candidate, Electorate, ROUND, View};
+pub(crate) use self::following::Caches;
+use self::following::Following;
+pub(crate) use self::forward::{Forward, ForwardError, Forwarded};
+use self::message::{
+    Admission, Applied, Apply, FindList, Identify, Join, KeepLists, Leave, Renew, Renewal, Settle,
+    Settled,
+};
+pub(crate) use self::message::{Change, Member, TableIdentity};
+use self::peer::Peer;
+pub(crate) use self::sessions::Sessions;
+pub(crate) use self::transport::{HttpTransport, Transport};
+use self::transport::{PeerError, call};
+
+/// How often a replica asks for its lease, which lasts a second.
+const RENEW_EVERY: Duration = Duration::from_millis(300);
+/// For the answer to a small call.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A primary that has not answered for this long is given up; with a lease another is found by then.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(3);
+/// For all nodes to settle. The primary may take longer, waiting for a lease to run out: it is asked again, and so are the
+/// others, who may have become the primary meanwhile.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(1);
+/// For the primary to know a table, which it may have to ask the store for.
+const IDENTIFY_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a write waits for a primary, or for certainty that there is none: a promotion takes 2.6 seconds.
+const ROLE_PATIENCE: Duration = Duration::from_secs(6);
+/// Between two attempts of either.
+const ROLE_PAUSE: Duration = Duration::from_millis(50);
+/// Rounds of the election without a session after which a forwarded write is not waited for.
+const UNSEEN_MAX: u32 = 4;
+/// From the primary to its answer: longer than it waits for the store and settles.
+const FORWARD_PATIENCE: Duration = Duration::from_secs(28);
+
+/// This node's part in the cluster.
+pub(crate) struct Cluster {
+    me: Member,
+    /// The others.
+    peers: Vec<Peer>,
+    following: Following,
+    pub(crate) sessions: Arc<Sessions>,
+    caches: Arc<dyn Caches>,
+    transport: Arc<dyn Transport>,
+    random: SharedRandom,
+    tasks: TaskOwner,
+    view: Mutex<View>,
+}
+
+/// Where a write is to be executed.
+pub(crate) enum Place<'a> {
+    /// Here: this node is the primary.
+    Here,
+    /// There: the primary.
+    There(&'a Peer),
+    /// Here, and settled afterwards: nobody is the primary.
+    Anywhere,
+}
+
+/// Parts of a [`Cluster`].
+pub(crate) struct Parts {
+    pub(crate) me: Member,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) caches: Arc<dyn Caches>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) random: SharedRandom,
+    pub(crate) tasks: TaskOwner,
+}
+
+impl Cluster {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let Parts {
+            me,
+            mut peers,
+            sessions,
+            caches,
+            transport,
+            random,
+            tasks,
+        } = parts;
+        peers.retain(|peer| peer.name != me.name);
+        Arc::new(Self {
+            me,
+            peers,
+            following: Following::nobody(Instant::now()),
+            sessions,
+            caches,
+            transport,
+            random,
+            tasks,
+            view: Mutex::new(View::Unknown),
+        })
+    }
+
+    /// Starts to take part, until the owner's token is cancelled.
+    pub(crate) fn start(self: &Arc<Self>, electorate: Electorate) {
+        let candidate = Candidate::new(self.me.name.clone(), electorate);
+        let cluster = Arc::clone(self);
+        self.tasks
+            .spawn("election", async move { cluster.elect(candidate).await });
+        let cluster = Arc::clone(self);
+        self.tasks
+            .spawn("following", async move { cluster.follow().await });
+    }
+
+    /// Whether a hit may be served now. To be asked before the cache is.
+    pub(crate) fn may_hit(&self, now: Instant) -> bool {
+        self.following.may_hit(now)
+    }
+
+    /// All nodes that clients may use.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        if self.sessions.tenure(Instant::now()).is_some() {
+            return self.sessions.members(&self.me);
+        }
+        let members = self.following.members();
+        if members.iter().any(|member| member.name == self.me.name) {
+            return members;
+        }
+        vec![self.me.clone()]
+    }
+
+    /// Whether this node is the primary now.
+    pub(crate) fn leads(&self) -> bool {
+        self.sessions.tenure(Instant::now()).is_some()
+    }
+
+    // ---- writes -------------------------------------------------------------------------------------------------------
+
+    /// Where a write goes. `None`: it must not be sent, because it could not be settled.
+    pub(crate) async fn place(&self) -> Option<Place<'_>> {
+        let since = Instant::now();
+        let deadline = since + ROLE_PATIENCE;
+        loop {
+            if self.sessions.tenure(Instant::now()).is_some() {
+                return Some(Place::Here);
             }
-            // Out of file descriptors, most likely: trying again at once would spin.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            if let Some((_, primary)) = self.following.primary() {
+                return self.peers.get(primary).map(Place::There);
+            }
+            if self.settle_with_peers(&[], since).await {
+                return Some(Place::Anywhere);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            tokio::time::sleep(ROLE_PAUSE).await;
+        }
+    }
+
+    /// The primary that was [`Place::There`] did not take the write: it is asked again who is.
+    pub(crate) async fn lost_sight(&self, peer: &Peer) {
+        if let Some((session, primary)) = self.following.primary()
+            && self.peers.get(primary) == Some(peer)
+        {
+            tracing::debug!(peer = peer.name, session, "the primary took no write");
+            self.following.end();
+        }
+        tokio::time::sleep(ROLE_PAUSE).await;
+    }
+
+    /// Hands a write to the primary.
+    pub(crate) async fn forward(
+        &self,
+        peer: &Peer,
+        request: Forward,
+    ) -> Result<Forwarded, ForwardError> {
+        let deadline = Instant::now() + FORWARD_PATIENCE;
+        let forwarded = self.transport.forward(peer, request, deadline);
+        tokio::select! {
+            biased;
+            forwarded = forwarded => forwarded,
+            // Whether it has executed the write is for nobody here to say.
+            () = self.succeeded(peer) => Err(ForwardError::Lost),
+        }
+    }
+
+    /// Waits until `peer` is not the primary any more, or has been out of sight for some rounds.
+    async fn succeeded(&self, peer: &Peer) {
+        let mut unseen = 0;
+        while unseen < UNSEEN_MAX {
+            tokio::time::sleep(ROUND).await;
+            let primary = self.following.primary();
+            let seen = primary.is_some_and(|(_, primary)| self.peers.get(primary) == Some(peer));
+            unseen = if seen { 0 } else { unseen + 1 };
+            if !matches!(&*self.view.lock(), View::Other { holder, .. } if *holder == peer.name) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until nobody serves what was there before a write that the store has acknowledged. `tenure` is what was in
+    /// force when the caches of this node changed, and were so told to all. `false`: it cannot be known, so that the write
+    /// must not be acknowledged.
+    pub(crate) async fn settle(&self, tenure: Option<u64>, changes: &[Change]) -> bool {
+        if let Some(tenure) = tenure
+            && self.sessions.settled(tenure).await
+        {
+            return true;
+        }
+        let changes: Vec<Change> = changes.iter().cloned().map(Change::dropping).collect();
+        let since = Instant::now();
+        let deadline = since + ROLE_PATIENCE;
+        loop {
+            if self.settle_with_peers(&changes, since).await {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(ROLE_PAUSE).await;
+        }
+    }
+
+    /// Whether the changes, which the store acknowledged before `since`, are settled: by the primary, which may be this node,
+    /// or because nobody is.
+    async fn settle_with_peers(&self, changes: &[Change], since: Instant) -> bool {
+        match self.settle_here(changes).await {
+            Settled::Everywhere => return true,
+            Settled::Unknown => return false,
+            Settled::Here => {}
+        }
+        let message = Settle {
+            changes: changes.to_vec(),
+        };
+        let (transport, message) = (self.transport.as_ref(), &message);
+        let mut answers: FuturesUnordered<_> = self
+            .peers
+            .iter()
+            .map(|peer| async move {
+                let answer = call(transport, peer, message, SETTLE_PATIENCE).await;
+                (peer, answer)
+            })
+            .collect();
+        let mut nobody_is = true;
+        while let Some((peer, answer)) = answers.next().await {
+            match answer {
+                Ok(Settled::Everywhere) => return true,
+                Ok(Settled::Here) | Err(PeerError::Absent) => {}
+                Err(PeerError::Refused) => {
+                    nobody_is &= self.view.lock().exonerates(&peer.name, since);
+                }
+                Ok(Settled::Unknown) | Err(PeerError::Silent) => nobody_is = false,
+            }
+        }
+        nobody_is
+    }
+
+    /// Carries changes out here and, as the primary, everywhere.
+    async fn settle_here(&self, changes: &[Change]) -> Settled {
+        let now = Instant::now();
+        let tenure = self.sessions.tenure(now);
+        for change in changes {
+            self.caches.apply(change, now);
+            // The caches tell of what they do; a table that this node does not know they cannot name.
+            if matches!(change, Change::DropTable { .. }) {
+                self.sessions.publish(change, now);
+            }
+        }
+        match tenure {
+            None => Settled::Here,
+            Some(tenure) if self.sessions.settled(tenure).await => Settled::Everywhere,
+            Some(_) => Settled::Unknown,
+        }
+    }
+
+    // ---- tables -------------------------------------------------------------------------------------------------------
+
+    /// Which table has that name, if another node is the primary and says so.
+    pub(crate) async fn identify(&self, name: String) -> Option<TableIdentity> {
+        let (_, primary) = self.following.primary()?;
+        let peer = self.peers.get(primary)?;
+        let message = Identify { name };
+        let answer = call(self.transport.as_ref(), peer, &message, IDENTIFY_PATIENCE);
+        answer.await.ok()
+    }
+
+    // ---- attribute lists ----------------------------------------------------------------------------------------------
+
+    /// Tells all nodes of lists before a client is told of their ids. A node that does not hear of it asks when a client
+    /// brings such an id.
+    pub(crate) async fn share_lists(&self, lists: Vec<Vec<String>>) {
+        if lists.is_empty() || self.peers.is_empty() {
+            return;
+        }
+        let message = KeepLists { lists };
+        let told = self
+            .peers
+            .iter()
+            .map(|peer| async { call(self.transport.as_ref(), peer, &message, PATIENCE).await });
+        join_all(told).await;
+    }
+
+    /// What a list's id means, if any other node knows it.
+    pub(crate) async fn find_list(&self, id: i64) -> Option<Vec<String>> {
+        let message = FindList { id };
+        let asked = self
+            .peers
+            .iter()
+            .map(|peer| async { call(self.transport.as_ref(), peer, &message, PATIENCE).await });
+        join_all(asked)
+            .await
+            .into_iter()
+            .find_map(|answer| answer.ok().flatten())
+    }
+
+    // ---- what peers ask -----------------------------------------------------------------------------------------------
+
+    fn answer_join(self: &Arc<Self>, join: Join, now: Instant) -> Admission {
+        let Some(peer) = self.peers.iter().find(|peer| peer.name == join.member.name) else {
+            warn!(
+                name = join.member.name,
+                "a node that is no peer was refused"
+            );
+            return Admission::NotPrimary;
+        };
+        let Some(session) = self.sessions.join(join.session, join.member, now) else {
+            return Admission::NotPrimary;
+        };
+        info!(
+            replica = peer.name,
+            session = join.session,
+            "a replica has joined"
+        );
+        let run =
+            Arc::clone(&self.sessions).run(session, peer.clone(), Arc::clone(&self.transport));
+        self.tasks.spawn_background("session", run);
+        Admission::Granted
+    }
+
+    fn answer_leave(&self, leave: Leave) -> Admission {
+        self.sessions.leave(leave.session);
+        Admission::Granted
+    }
+
+    fn answer_renew(&self, renew: Renew, received: Instant) -> Renewal {
+        self.sessions.renew(renew.session, &self.me, received)
+    }
+
+    fn answer_apply(&self, apply: &Apply) -> Applied {
+        self.following
+            .apply(apply, self.caches.as_ref(), Instant::now())
+    }
+
+    // ---- this node's own part -----------------------------------------------------------------------------------------
+
+    async fn elect(&self, mut candidate: Candidate) {
+        let token = self.tasks.token();
+        let mut leading = false;
+        loop {
+            let before = self.view.lock().clone();
+            let view = candidate.round(&before).await;
+            if !token.is_cancelled() {
+                self.take_view(view, &mut leading);
+            }
+            tokio::select! {
+                biased;
+                () = token.cancelled() => break,
+                () = tokio::time::sleep(ROUND) => {}
+            }
+        }
+        // Who writes here from now on settles with the next primary.
+        let ended = self.following.end();
+        self.sessions.give_up();
+        if leading {
+            candidate.release().await;
+        }
+        if let Some((session, primary)) = ended {
+            self.say_goodbye(session, primary).await;
+        }
+    }
+
+    fn take_view(&self, view: View, leading: &mut bool) {
+        let now = Instant::now();
+        match &view {
+            View::Mine { until, epoch } if until.is_none_or(|until| now < until) => {
+                if self.sessions.tenure(now).is_none() {
+                    // What is held may be older than what was written while this node could not know.
+                    self.following.end();
+                    self.caches.apply(&Change::DropAll, now);
+                    info!(epoch, "this node is the primary");
+                }
+                self.sessions.hold(*until, now);
+                self.following.lead(*until);
+                *leading = true;
+            }
+            _ if *leading => {
+                info!("this node is not the primary any more");
+                self.following.end();
+                self.sessions.give_up();
+                *leading = false;
+            }
+            _ => {}
+        }
+        *self.view.lock() = view;
+    }
+
+    /// Keeps the session with whoever is the primary.
+    async fn follow(&self) {
+        let token = self.tasks.token();
+        let mut heard = Instant::now();
+        loop {
+            let holder = match &*self.view.lock() {
+                View::Other { holder, .. } => {
+                    self.peers.iter().position(|peer| peer.name == *holder)
+                }
+                View::Mine { .. } | View::Unknown => None,
+            };
+            let pause = match (holder, self.following.primary()) {
+                (None, _) => RENEW_EVERY / 3,
+                (Some(holder), Some((session, primary))) if primary == holder => {
+                    match self.renew(session, primary).await {
+                        Renewed::Granted => heard = Instant::now(),
+                        Renewed::Ended => {
+                            self.following.end();
+                        }
+                        Renewed::NoAnswer if heard.elapsed() > GIVEN_UP_AFTER => {
+                            self.following.end();
+                        }
+                        Renewed::NoAnswer => {}
+                    }
+                    RENEW_EVERY
+                }
+                (Some(holder), _) => {
+                    if self.join(holder).await {
+                        heard = Instant::now();
+                        // The lease is asked for at once.
+                        continue;
+                    }
+                    RENEW_EVERY / 3
+                }
+            };
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn join(&self, primary: usize) -> bool {
+        let Some(peer) = self.peers.get(primary) else {
+            return false;
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any 64 random bits will do"
+        )]
+        let session = self.random.next_u128() as u64;
+        self.following.begin(session, primary);
+        let join = Join {
+            session,
+            member: self.me.clone(),
+        };
+        match call(self.transport.as_ref(), peer, &join, PATIENCE).await {
+            Ok(Admission::Granted) => {
+                // What was fetched before the primary knew of this session is not stored: it was not told of changes.
+                self.caches.apply(&Change::DropAll, Instant::now());
+                self.following.joined(session);
+                info!(primary = peer.name, session, "this node is a replica");
+                true
+            }
+            _ => {
+                self.following.end();
+                false
+            }
+        }
+    }
+
+    async fn renew(&self, session: u64, primary: usize) -> Renewed {
+        let Some(peer) = self.peers.get(primary) else {
+            return Renewed::Ended;
+        };
+        let sent = Instant::now();
+        match call(self.transport.as_ref(), peer, &Renew { session }, PATIENCE).await {
+            Ok(Renewal::Granted { millis, members }) => {
+                let lease = Duration::from_millis(u64::from(millis));
+                self.following.granted(session, sent, lease, members);
+                Renewed::Granted
+            }
+            Ok(Renewal::Ended) => Renewed::Ended,
+            Err(_) => Renewed::NoAnswer,
+        }
+    }
+
+    async fn say_goodbye(&self, session: u64, primary: usize) {
+        if let Some(peer) = self.peers.get(primary)
+            && call(self.transport.as_ref(), peer, &Leave { session }, PATIENCE)
+                .await
+                .is_err()
+        {
+            tracing::debug!(
+                primary = peer.name,
+                session,
+                "the primary does not hear that this node leaves"
+            );
         }
     }
 }
 
-async fn refuse(mut stream: TcpStream) {
-    // A peer that has left already needs no refusal.
-    if stream.write_all(REFUSAL).await.is_ok() {
-        drop(stream.shutdown().await);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::AsyncReadExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_peer_is_refused_politely() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let token = CancellationToken::new();
-        let refusing = refuse_peers(listener, token.clone());
-        let asking = async {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await.unwrap();
-            token.cancel();
-            answer
-        };
-        let ((), answer) = tokio::join!(refusing, asking);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 501 "));
-        assert!(head.contains(&format!("Content-Length: {}", body.len())));
-    }
+enum Renewed {
+    Granted,
+    Ended,
+    NoAnswer,
 }

@@ -1,6 +1,6 @@
 //! Flags and environment variables.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +9,11 @@ use http::Uri;
 use stator_kit::sigv4::{AccessKey, AccessKeyArgs};
 use stator_kit::telemetry::TelemetryArgs;
 
-use crate::run::{AccessOptions, CacheOptions, CoherenceOptions, Options, TlsOptions};
+use crate::cluster::peer::Peer;
+use crate::run::{
+    AccessOptions, CacheOptions, ClusterOptions, CoherenceOptions, Options, PrimaryOptions,
+    TlsOptions,
+};
 
 /// A DAX-compatible cache in front of any DynamoDB endpoint.
 #[derive(Debug, Parser)]
@@ -47,9 +51,11 @@ pub struct DevArgs {
     /// Directory with tls.crt and tls.key for the TLS port, read again when they change; without it there is none.
     #[arg(long, env = "STATOR_TLS_DIR")]
     tls_dir: Option<PathBuf>,
-    /// Where other nodes of a cache cluster would connect; not bound unless it is given.
-    #[arg(long, env = "STATOR_PEER_LISTEN")]
-    peer_listen: Option<SocketAddr>,
+    /// Where other nodes of the cache cluster connect, with --peers.
+    #[arg(long, env = "STATOR_PEER_LISTEN", default_value = "127.0.0.1:8112")]
+    peer_listen: SocketAddr,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Where the node keeps its identity; it has none unless it is given.
     #[arg(long, env = "STATOR_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -90,9 +96,11 @@ pub struct ServeArgs {
     /// Directory with tls.crt and tls.key for the TLS port, read again when they change; without it there is none.
     #[arg(long, env = "STATOR_TLS_DIR")]
     tls_dir: Option<PathBuf>,
-    /// Where other nodes of the cache cluster connect; they are refused in this version.
+    /// Where other nodes of the cache cluster connect, with --peers.
     #[arg(long, env = "STATOR_PEER_LISTEN", default_value = "0.0.0.0:8112")]
     peer_listen: SocketAddr,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// Liveness, readiness, metrics, log filter.
     #[arg(long, env = "STATOR_OPS_LISTEN", default_value = "0.0.0.0:9091")]
     ops_listen: SocketAddr,
@@ -107,6 +115,31 @@ pub struct ServeArgs {
     key: AccessKeyArgs,
     #[command(flatten)]
     telemetry: TelemetryArgs,
+}
+
+/// Flags of a cluster of several nodes.
+#[derive(Args, Clone, Debug)]
+pub struct ClusterArgs {
+    /// All nodes of the cache cluster, this one among them: NAME=HOST:PORT of their ports for peers, separated by commas.
+    /// Without it this node is alone.
+    #[arg(long, env = "STATOR_PEERS", value_delimiter = ',')]
+    peers: Vec<Peer>,
+    /// This node's name among the peers.
+    #[arg(long, env = "STATOR_NODE_NAME")]
+    node_name: Option<String>,
+    /// The address that clients reach this node at; by default the one that it listens on.
+    #[arg(long, env = "STATOR_ADVERTISE")]
+    advertise: Option<IpAddr>,
+    /// Name of the Lease in the pod's namespace by which the primary is found. Without it the first peer is the primary for
+    /// ever: while it is away the others serve from the store, and take writes only if they can tell that it does not run.
+    #[arg(long, env = "STATOR_LEASE")]
+    lease: Option<String>,
+    /// Directory with ca.crt, tls.crt and tls.key of the nodes, for mutual TLS between them; read again when they change.
+    #[arg(long, env = "STATOR_PEER_TLS_DIR")]
+    peer_tls_dir: Option<PathBuf>,
+    /// Let nodes speak with each other in the clear: whoever reaches the port for peers may write as anybody.
+    #[arg(long, env = "STATOR_INSECURE_PEERS")]
+    insecure_peers: bool,
 }
 
 /// Flags of an https store.
@@ -179,6 +212,19 @@ pub enum ConfigError {
     /// A fill from a replica that lags would bring back what a stream has said to be gone.
     #[error("--coherent needs --fill-consistency strong")]
     CoherentFills,
+    /// The name is missing, or is none of the peers'.
+    #[error("--node-name must be one of --peers: {0:?}")]
+    NodeName(Option<String>),
+    /// Clients would be told of an address that is none.
+    #[error(
+        "--listen {0}: a cluster's nodes are told to clients, so --advertise must name this one's address"
+    )]
+    Advertise(SocketAddr),
+    /// Peers are believed.
+    #[error(
+        "--peers needs --peer-tls-dir, or --insecure-peers if nobody else can reach the ports for peers"
+    )]
+    PeersInTheClear,
     /// Not 12 digits.
     #[error("--account-id {0}: not 12 digits")]
     AccountId(String),
@@ -214,6 +260,7 @@ impl DevArgs {
             tls_listen,
             tls_dir,
             peer_listen,
+            cluster,
             data_dir,
             region,
             tls,
@@ -225,7 +272,7 @@ impl DevArgs {
             Some(listen),
             Some(ops_listen),
             Some(tls_listen),
-            peer_listen,
+            Some(peer_listen),
         ]
         .into_iter()
         .flatten()
@@ -246,7 +293,8 @@ impl DevArgs {
             access: AccessOptions::Anyone,
             listen,
             tls: tls_options(tls_listen, tls_dir),
-            peer_listen,
+            // All of it is on loopback.
+            cluster: cluster.options(peer_listen, listen, true)?,
             ops_listen,
             data_dir,
             coherence: cache.coherence()?,
@@ -266,6 +314,7 @@ impl ServeArgs {
             tls_listen,
             tls_dir,
             peer_listen,
+            cluster,
             ops_listen,
             data_dir,
             tls,
@@ -285,12 +334,56 @@ impl ServeArgs {
             access: AccessOptions::Signed { credentials_file },
             listen,
             tls: tls_options(tls_listen, tls_dir),
-            peer_listen: Some(peer_listen),
+            cluster: cluster.options(peer_listen, listen, false)?,
             ops_listen,
             data_dir: Some(data_dir),
             coherence: cache.coherence()?,
             cache: cache.options(),
         })
+    }
+}
+
+impl ClusterArgs {
+    fn options(
+        self,
+        peer_listen: SocketAddr,
+        listen: SocketAddr,
+        insecure: bool,
+    ) -> Result<Option<ClusterOptions>, ConfigError> {
+        let Self {
+            peers,
+            node_name,
+            advertise,
+            lease,
+            peer_tls_dir,
+            insecure_peers,
+        } = self;
+        let Some(first) = peers.first().map(|peer| peer.name.clone()) else {
+            return Ok(None);
+        };
+        let name = match node_name {
+            Some(name) if peers.iter().any(|peer| peer.name == name) => name,
+            other => return Err(ConfigError::NodeName(other)),
+        };
+        let advertise = match advertise {
+            Some(address) => address,
+            None if listen.ip().is_unspecified() => return Err(ConfigError::Advertise(listen)),
+            None => listen.ip(),
+        };
+        if peer_tls_dir.is_none() && !insecure && !insecure_peers {
+            return Err(ConfigError::PeersInTheClear);
+        }
+        Ok(Some(ClusterOptions {
+            listen: peer_listen,
+            name,
+            peers,
+            advertise,
+            primary: match lease {
+                Some(lease) => PrimaryOptions::Kubernetes(lease),
+                None => PrimaryOptions::Fixed(first),
+            },
+            tls_dir: peer_tls_dir,
+        }))
     }
 }
 

@@ -6,13 +6,14 @@
 mod answer;
 mod attribute_lists;
 pub mod cache;
-mod cluster;
+pub mod cluster;
 mod coherence;
 pub mod config;
 pub mod fuzzing;
 pub mod identity;
 mod metrics;
 mod native;
+mod node;
 mod operations;
 pub mod run;
 mod session;

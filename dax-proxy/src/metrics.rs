@@ -1,6 +1,6 @@
 //! What the proxy counts. Names that Amazon's DAX has are given in each metric's help text.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use http::StatusCode;
 use prometheus_client::collector::Collector;
@@ -9,10 +9,47 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
 
 use crate::answer::Failure;
 use crate::cache::store::Usage;
 use crate::cache::{ItemCache, QueryCache};
+use crate::cluster::Cluster;
+
+/// What a node is in its cluster, read when the metrics are.
+#[derive(Debug)]
+pub(crate) struct ClusterCollector(pub(crate) Weak<Cluster>);
+
+impl Collector for ClusterCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(cluster) = self.0.upgrade() else {
+            return Ok(());
+        };
+        let gauges = [
+            (
+                "cluster_primary",
+                "1 on the primary of the cache cluster",
+                i64::from(cluster.leads()),
+            ),
+            (
+                "cluster_serves_hits",
+                "1 while the node may serve hits: as the primary, or under its lease",
+                i64::from(cluster.may_hit(Instant::now())),
+            ),
+            (
+                "cluster_replicas",
+                "Replicas in session with this node, if it is the primary",
+                i64::try_from(cluster.sessions.len()).unwrap_or(i64::MAX),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(value);
+            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}
 
 /// Label of a count by operation. A closed set: the operations of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -3,6 +3,7 @@
 mod batch_get_item;
 mod batch_write_item;
 mod get_item;
+mod placed;
 pub(crate) mod policy;
 mod projection;
 mod query;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use self::policy::Handling;
 use crate::answer::{Answer, CacheOutcome, Failure};
 use crate::cache::{CacheKey, ItemCache, QueryCache, TableId};
+use crate::cluster::Cluster;
 use crate::coherence::Coherence;
 use crate::metrics::Metrics;
 use crate::upstream::{Answered, Table, TableError, Tables, Upstream};
@@ -43,6 +45,8 @@ pub(crate) struct Proxy {
     pub(crate) metrics: Arc<Metrics>,
     /// Only with `--coherent`.
     pub(crate) coherence: Option<Arc<Coherence>>,
+    /// Only with `--peers`.
+    pub(crate) cluster: Option<Arc<Cluster>>,
     /// Whether fills read consistently: see [`crate::cache`].
     pub(crate) strong_fills: bool,
     /// `arn:aws:dynamodb:REGION:ACCOUNT:table/`, for `authorize`.
@@ -63,8 +67,16 @@ pub(crate) struct Call {
 }
 
 impl Proxy {
-    /// Answers one request.
+    /// Answers one request: a write where the cluster's primary is.
     pub(crate) async fn call(self: &Arc<Self>, call: Call, handling: Handling) -> Answer {
+        match &self.cluster {
+            Some(cluster) if handling.writes() => self.placed(cluster, call, handling).await,
+            _ => self.call_here(call, handling).await,
+        }
+    }
+
+    /// Answers one request on this node.
+    pub(crate) async fn call_here(self: &Arc<Self>, call: Call, handling: Handling) -> Answer {
         let result = match handling {
             Handling::GetItem => self.get_item(&call).await,
             Handling::BatchGetItem => self.batch_get_item(&call).await,
@@ -115,22 +127,28 @@ impl Proxy {
             call.operation,
             call.body.clone(),
         );
-        let drop_tables = move |proxy: &Self| match &name {
+        let drop_name = name.clone();
+        let drop_tables = move |proxy: &Self| match &drop_name {
             Some(name) => proxy.tables.forget(name),
             // Which table it is about is not known: all of them.
             None => proxy.tables.forget_all(),
         };
+        let mut dropped = self.changes_of_tables(name.as_slice());
         drop_tables(self);
         let done = self.tasks.spawn_with_result("table operation", async move {
             let answered = proxy.upstream.call_target(target, operation, body).await;
+            // It may have become known again meanwhile.
+            dropped.extend(proxy.changes_of_tables(name.as_slice()));
+            let tenure = proxy.tenure();
             drop_tables(&proxy);
-            answered
+            let answer = match answered {
+                Ok(answered) => Answer::passed(answered, CacheOutcome::Bypass),
+                Err(error) => error.into(),
+            };
+            proxy.settled(tenure, &dropped, answer).await
         });
-        match done.await {
-            Ok(Ok(answered)) => Ok(Answer::passed(answered, CacheOutcome::Bypass)),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(ApiError::internal("The request was given up.").into()),
-        }
+        done.await
+            .map_err(|_| ApiError::internal("The request was given up.").into())
     }
 
     fn authorize_named(&self, call: &Call, members: &Members<'_>) -> Result<(), Answer> {

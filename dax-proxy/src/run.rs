@@ -1,6 +1,6 @@
 //! The whole proxy: everything opened, bound, started, and drained again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,24 +15,32 @@ use stator_kit::rng::SharedRandom;
 use stator_kit::sigv4::{AccessKey, Verifier, VerifierOptions};
 use stator_kit::task::{ShutdownReport, TaskOwner};
 use stator_kit::telemetry::LogFilterHandle;
-use stator_kit::tls::{MutualTls, ReloadingServerConfig, TlsError, TlsFiles};
+use stator_kit::tls::{
+    ALPN_HTTP1, MutualTls, ReloadingClientConfig, ReloadingServerConfig, TlsError, TlsFiles,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use crate::answer::Failure;
 use crate::attribute_lists::ListRegistry;
 use crate::cache::store::MokaStore;
-use crate::cache::{ItemCache, QueryCache};
-use crate::cluster::refuse_peers;
+use crate::cache::{ItemCache, Observer, QueryCache};
+use crate::cluster;
+use crate::cluster::election::{Electorate, LeaseError, LeaseStore};
+use crate::cluster::kubernetes::KubernetesLease;
+use crate::cluster::peer::Peer;
+use crate::cluster::{Cluster, HttpTransport, Member, Parts, Sessions};
 use crate::coherence::{Coherence, streams_endpoint};
 use crate::identity::{Identity, IdentityError};
-use crate::metrics::{Metrics, UsageCollector};
+use crate::metrics::{ClusterCollector, Metrics, UsageCollector};
+use crate::node::{LocalCaches, PeerDoor, Telling};
 use crate::operations::Proxy;
 use crate::session::{Access, NativeSession, Protocol, Session, protocol, unseal};
-use crate::upstream::{Tables, Upstream, UpstreamOptions, UpstreamStartError};
+use crate::upstream::{Nodes, Tables, Upstream, UpstreamOptions, UpstreamStartError};
 
 /// How often the credentials file and the certificate are looked at. Kubernetes takes up to a minute to bring a changed
 /// Secret to the volume, so more often would show nothing earlier.
@@ -57,8 +65,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Clients under TLS, if that port is to be bound.
     pub tls: Option<TlsOptions>,
-    /// Peers, if that port is to be bound.
-    pub peer_listen: Option<SocketAddr>,
+    /// The other nodes, if this is one of several.
+    pub cluster: Option<ClusterOptions>,
     /// Ops.
     pub ops_listen: SocketAddr,
     /// Where the identity is kept, if at all.
@@ -74,6 +82,43 @@ pub struct Options {
 pub struct CoherenceOptions {
     /// Endpoint of the streams; `None`: as it follows from the store's.
     pub streams: Option<Uri>,
+}
+
+/// The cluster that this node is one of.
+#[derive(Debug)]
+pub struct ClusterOptions {
+    /// Where peers connect.
+    pub listen: SocketAddr,
+    /// This node's name among the peers.
+    pub name: String,
+    /// All nodes that may be, this one among them.
+    pub peers: Vec<Peer>,
+    /// The address that clients reach this node at.
+    pub advertise: IpAddr,
+    /// How the primary is found.
+    pub primary: PrimaryOptions,
+    /// Directory with `ca.crt`, `tls.crt` and `tls.key` of the nodes, for mutual TLS between them; `None`: in the clear.
+    pub tls_dir: Option<PathBuf>,
+}
+
+/// How the primary is found.
+pub enum PrimaryOptions {
+    /// By the Lease of this name in the pod's namespace.
+    Kubernetes(String),
+    /// By a lease that is kept elsewhere.
+    Lease(Box<dyn LeaseStore>),
+    /// It is this node for ever.
+    Fixed(String),
+}
+
+impl std::fmt::Debug for PrimaryOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kubernetes(name) => formatter.debug_tuple("Kubernetes").field(name).finish(),
+            Self::Lease(_) => formatter.write_str("Lease"),
+            Self::Fixed(name) => formatter.debug_tuple("Fixed").field(name).finish(),
+        }
+    }
 }
 
 /// The port for clients under TLS. Both protocols, as on the other port.
@@ -128,6 +173,9 @@ pub enum StartError {
     /// The client for the store.
     #[error(transparent)]
     Upstream(#[from] UpstreamStartError),
+    /// The lease by which the primary is found.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// A port.
     #[error("{address} cannot be listened on: {source}")]
     Listen {
@@ -175,7 +223,7 @@ impl Running {
             access,
             listen,
             tls,
-            peer_listen,
+            cluster,
             ops_listen,
             data_dir,
             coherence,
@@ -208,6 +256,7 @@ impl Running {
             Some(directory) => ListRegistry::open(directory, tasks.clone())?,
             None => ListRegistry::in_memory(tasks.clone()),
         };
+        let lists = Arc::new(lists);
         let node_id = match &identity {
             Some(identity) => identity.node_id(),
             None => uuid::Builder::from_random_bytes(random.next_u128().to_be_bytes()).into_uuid(),
@@ -247,8 +296,8 @@ impl Running {
             }),
             None => None,
         };
-        let peers = match peer_listen {
-            Some(address) => Some(bind(address).await?),
+        let peers = match &cluster {
+            Some(cluster) => Some(bind(cluster.listen).await?),
             None => None,
         };
         let ops_listener = bind(ops_listen).await?;
@@ -257,8 +306,8 @@ impl Running {
             (Some(sealed), Some(asked)) => Some(local(&sealed.listener, asked.listen)?),
             _ => None,
         };
-        let peer_address = match (&peers, peer_listen) {
-            (Some(peers), Some(asked)) => Some(local(peers, asked)?),
+        let peer_address = match (&peers, &cluster) {
+            (Some(peers), Some(cluster)) => Some(local(peers, cluster.listen)?),
             _ => None,
         };
         let ops_address = local(&ops_listener, ops_listen)?;
@@ -277,13 +326,17 @@ impl Running {
             }
         };
         let store = Arc::new(store);
-        let (items, queries) = caches(&cache);
+        let telling = cluster
+            .as_ref()
+            .map(|_| Telling::new(Arc::new(Sessions::default())));
+        let (items, queries) = caches(&cache, telling.clone());
         registry.register_collector(Box::new(UsageCollector {
             items: Arc::clone(&items),
             queries: queries.clone(),
             capacity_bytes: cache.size_bytes,
         }));
-        let tables = Tables::new(Arc::clone(&store), tasks.clone());
+        let nodes = telling.clone().map(|telling| telling as Arc<dyn Nodes>);
+        let tables = Tables::among(nodes, Arc::clone(&store), tasks.clone());
         let coherence = streams.map(|streams| {
             Coherence::new(
                 streams,
@@ -293,9 +346,30 @@ impl Running {
                 tasks.clone(),
             )
         });
+        let joining = match (cluster, telling, peers) {
+            (Some(cluster), Some(telling), Some(listener)) => {
+                let caches = LocalCaches {
+                    items: Arc::clone(&items),
+                    tables: Arc::clone(&tables),
+                };
+                let me = Member {
+                    name: cluster.name.clone(),
+                    node_id: native_node_id(node_id),
+                    address: SocketAddr::new(cluster.advertise, address.port()),
+                    tls_port: tls_address.map(|address| address.port()),
+                    leader: false,
+                };
+                let random = Arc::clone(&random);
+                Some(Joining::prepare(
+                    cluster, me, caches, &telling, listener, random, &tasks,
+                )?)
+            }
+            _ => None,
+        };
         let proxy = Arc::new(Proxy {
             tables,
             coherence,
+            cluster: joining.as_ref().map(|joining| Arc::clone(&joining.cluster)),
             upstream: Arc::clone(&store),
             items,
             queries,
@@ -304,6 +378,16 @@ impl Running {
             table_arn_prefix: format!("arn:aws:dynamodb:{region}:{account_id}:table/"),
             tasks: tasks.clone(),
         });
+        if let Some(joining) = joining {
+            registry
+                .register_collector(Box::new(ClusterCollector(Arc::downgrade(&joining.cluster))));
+            let door = PeerDoor {
+                proxy: Arc::clone(&proxy),
+                lists: Arc::clone(&lists),
+                permits: Arc::new(Semaphore::new(cache.requests_max)),
+            };
+            joining.start(door, clock.clone(), &tasks).await?;
+        }
         let session = Arc::new(Session {
             proxy,
             access,
@@ -316,7 +400,7 @@ impl Running {
             session: Arc::clone(&session),
             verifier: native_verifier,
             lists,
-            node_id,
+            node_id: native_node_id(node_id),
         };
         if let Some(sealed) = &sealed {
             sealed.config.follow(FILES_INTERVAL, &tasks);
@@ -329,9 +413,6 @@ impl Running {
             tasks: tasks.clone(),
         }
         .serve(listener, sealed);
-        if let Some(peers) = peers {
-            tasks.spawn("peers", refuse_peers(peers, tasks.token()));
-        }
         let readiness = Readiness::new();
         ops::serve(
             ops_listener,
@@ -383,20 +464,97 @@ impl Running {
 type Caches = (Arc<ItemCache<Failure>>, Option<Arc<QueryCache<Failure>>>);
 
 /// Items and pages do not push each other out: a scan of a big table would empty the item cache.
-fn caches(options: &CacheOptions) -> Caches {
+fn caches(options: &CacheOptions, telling: Option<Arc<Telling>>) -> Caches {
     let page_bytes = if options.query_ttl.is_some() {
         options.size_bytes / 4
     } else {
         0
     };
-    let items = ItemCache::new(
+    let items = ItemCache::observed(
         Box::new(MokaStore::new(options.size_bytes - page_bytes)),
         options.item_ttl,
+        telling.map(|telling| telling as Arc<dyn Observer>),
     );
     let queries = options
         .query_ttl
         .map(|ttl| QueryCache::new(Box::new(MokaStore::new(page_bytes)), ttl));
     (items, queries)
+}
+
+/// A node's id for native clients: below 2^53, the integers of JavaScript.
+fn native_node_id(id: Uuid) -> i64 {
+    let (high, _) = id.as_u64_pair();
+    (high >> 12).cast_signed()
+}
+
+/// This node's part in a cluster, before it takes part.
+struct Joining {
+    cluster: Arc<Cluster>,
+    listener: TcpListener,
+    tls: Option<ReloadingServerConfig>,
+    primary: PrimaryOptions,
+}
+
+impl Joining {
+    fn prepare(
+        options: ClusterOptions,
+        me: Member,
+        caches: LocalCaches,
+        telling: &Arc<Telling>,
+        listener: TcpListener,
+        random: SharedRandom,
+        tasks: &TaskOwner,
+    ) -> Result<Self, StartError> {
+        let (server, client) = match &options.tls_dir {
+            None => (None, None),
+            Some(directory) => {
+                let files = TlsFiles::in_directory(directory);
+                let server =
+                    ReloadingServerConfig::load(files.clone(), MutualTls::Required, &[ALPN_HTTP1])?;
+                let client =
+                    ReloadingClientConfig::load(files, MutualTls::Required, &[ALPN_HTTP1])?;
+                server.follow(FILES_INTERVAL, tasks);
+                client.follow(FILES_INTERVAL, tasks);
+                (Some(server), Some(client))
+            }
+        };
+        let cluster = Cluster::new(Parts {
+            me,
+            peers: options.peers,
+            sessions: telling.sessions(),
+            caches: Arc::new(caches),
+            transport: Arc::new(HttpTransport::new(client, tasks)),
+            random,
+            tasks: tasks.clone(),
+        });
+        telling.belongs_to(&cluster);
+        Ok(Self {
+            cluster,
+            listener,
+            tls: server,
+            primary: options.primary,
+        })
+    }
+
+    async fn start(
+        self,
+        door: PeerDoor,
+        clock: SharedClock,
+        tasks: &TaskOwner,
+    ) -> Result<(), StartError> {
+        let electorate = match self.primary {
+            PrimaryOptions::Fixed(name) => Electorate::Fixed(name),
+            PrimaryOptions::Lease(store) => Electorate::Lease(store),
+            PrimaryOptions::Kubernetes(name) => {
+                let lease = KubernetesLease::in_cluster(&name, clock).await?;
+                Electorate::Lease(Box::new(lease))
+            }
+        };
+        let cluster = Arc::clone(&self.cluster);
+        cluster::serve(self.listener, self.tls, cluster, Arc::new(door), tasks);
+        self.cluster.start(electorate);
+        Ok(())
+    }
 }
 
 /// The port for clients under TLS, bound.

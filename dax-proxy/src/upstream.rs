@@ -9,4 +9,4 @@ mod tables;
 
 pub(crate) use self::client::UpstreamStartError;
 pub(crate) use self::client::{Answered, Upstream, UpstreamError, UpstreamOptions};
-pub(crate) use self::tables::{Table, TableError, Tables};
+pub(crate) use self::tables::{Described, Nodes, Table, TableError, Tables};

@@ -271,7 +271,10 @@ mod tests {
     fn a_second_reader_joins_and_a_fill_alone_is_stored() {
         let mut fences = Fences::default();
         let fence = lead(&mut fences);
-        assert!(matches!(fences.begin_fill(&key(), 1, 9), FillBegin::Join(0)));
+        assert!(matches!(
+            fences.begin_fill(&key(), 1, 9),
+            FillBegin::Join(0)
+        ));
         assert!(fences.end_fill(&key(), fence));
         assert!(fences.is_empty());
     }

@@ -77,6 +77,12 @@ impl Generations {
         TableHandle { id, numbers }
     }
 
+    /// The handle of a table that somebody has a handle of. Of any other nothing is held that could be served.
+    pub fn known(&self, id: TableId) -> Option<TableHandle> {
+        let numbers = self.tables.lock().get(&id).and_then(Weak::upgrade)?;
+        Some(TableHandle { id, numbers })
+    }
+
     /// Makes every entry of the table a miss, those of requests in flight included.
     pub fn drop_table(&self, table: &TableHandle) {
         table.numbers.all.store(self.fresh(), Ordering::Release);

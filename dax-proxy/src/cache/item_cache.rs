@@ -39,8 +39,17 @@ impl Weigh for StoredItem {
     }
 }
 
+/// Who is told what writes do to the cache.
+pub trait Observer: Send + Sync {
+    /// The entry of `key` is now this item, or has been dropped. Called in the critical section that has decided so, hence
+    /// in the order of what happens to each key; it must not wait.
+    fn changed(&self, key: &CacheKey, item: Option<&CachedItem>, now: Instant);
+}
+
 /// Whole items by primary key. `E` is a failed fill's answer.
 pub struct ItemCache<E> {
+    /// Other nodes, if there are any.
+    observer: Option<Arc<dyn Observer>>,
     store: Box<dyn Store<StoredItem>>,
     /// `None`: entries do not end by time (`--item-ttl-millis 0`).
     ttl: Option<Duration>,
@@ -75,8 +84,18 @@ pub enum WriteOutcome {
 impl<E: Clone> ItemCache<E> {
     /// An empty cache over `store`.
     pub fn new(store: Box<dyn Store<StoredItem>>, ttl: Option<Duration>) -> Arc<Self> {
+        Self::observed(store, ttl, None)
+    }
+
+    /// An empty cache over `store` that tells `observer` of writes.
+    pub fn observed(
+        store: Box<dyn Store<StoredItem>>,
+        ttl: Option<Duration>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Arc<Self> {
         let shards = (0..SHARDS).map(|_| Mutex::new(Fences::default())).collect();
         Arc::new(Self {
+            observer,
             store,
             ttl,
             shards,
@@ -188,6 +207,7 @@ impl<E: Clone> ItemCache<E> {
         let mut fences = self.shard(key).lock();
         match (fences.end_write(key, end), image) {
             (WriteVerdict::Store, Some(item)) => {
+                self.tell(key, Some(&item), now);
                 self.store.insert(
                     key.clone(),
                     StoredItem {
@@ -198,9 +218,16 @@ impl<E: Clone> ItemCache<E> {
                 );
             }
             (WriteVerdict::Store, None) | (WriteVerdict::Drop, _) => {
+                self.tell(key, None, now);
                 self.store.remove(key.as_bytes());
             }
             (WriteVerdict::Leave, _) => {}
+        }
+    }
+
+    fn tell(&self, key: &CacheKey, item: Option<&CachedItem>, now: Instant) {
+        if let Some(observer) = &self.observer {
+            observer.changed(key, item, now);
         }
     }
 

@@ -22,6 +22,11 @@ impl TableId {
         }
     }
 
+    /// From the 16 bytes that keys begin with.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The 16 bytes that keys begin with.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -49,6 +54,12 @@ impl CacheKey {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The key of another node's entry, and its table; `None` for bytes that are too few.
+    pub fn from_bytes(bytes: &[u8]) -> Option<(TableId, Self)> {
+        let table = TableId(*bytes.first_chunk()?);
+        Some((table, Self(Bytes::copy_from_slice(bytes))))
     }
 }
 

@@ -76,25 +76,24 @@ pub(crate) enum View {
     Other {
         /// Its name.
         holder: String,
-        /// When it surely is not any more, unless the lease is seen to change before; `None`: never.
-        expires: Option<Instant>,
-        /// When this was last read.
-        read_at: Instant,
+        /// Before the lease was last read; `None`: there is no lease, and it is this node for ever.
+        read_at: Option<Instant>,
     },
     /// The lease has never been read.
     Unknown,
 }
 
 impl View {
-    /// Whether it was seen at a moment after `since` that nobody is the primary. Who becomes it later begins with nothing.
-    pub(crate) fn nobody_since(&self, since: Instant) -> bool {
+    /// Whether a peer that refuses connections is surely not the primary. A refusal may come from something in between, so
+    /// it counts only beside a lease that has been read after `since` and names another. Without a lease it must do.
+    pub(crate) fn exonerates(&self, peer: &str, since: Instant) -> bool {
         match self {
+            Self::Other { read_at: None, .. } => true,
             Self::Other {
-                expires: Some(expires),
-                read_at,
-                ..
-            } => *read_at >= since && *expires <= *read_at,
-            _ => false,
+                holder,
+                read_at: Some(read_at),
+            } => holder != peer && *read_at >= since,
+            Self::Mine { .. } | Self::Unknown => false,
         }
     }
 }
@@ -112,8 +111,8 @@ pub(crate) struct Candidate {
 enum Decision {
     /// Write it: it is free, or ours already.
     Write,
-    /// Another has it, until then if nothing changes.
-    Leave(Instant),
+    /// Another has it.
+    Leave,
 }
 
 impl Candidate {
@@ -128,7 +127,6 @@ impl Candidate {
     /// Looks at the lease, and takes or renews it if it may. `before` is what was known; it stays where the lease cannot
     /// be reached.
     pub(crate) async fn round(&mut self, before: &View) -> View {
-        let now = Instant::now();
         if let Electorate::Fixed(primary) = &self.electorate {
             return if *primary == self.me {
                 View::Mine {
@@ -138,8 +136,7 @@ impl Candidate {
             } else {
                 View::Other {
                     holder: primary.clone(),
-                    expires: None,
-                    read_at: now,
+                    read_at: None,
                 }
             };
         }
@@ -160,7 +157,7 @@ impl Candidate {
         let Electorate::Lease(store) = &self.electorate else {
             return Err(LeaseError("there is none".to_owned()));
         };
-        let read_at = Instant::now();
+        let read_at = Some(Instant::now());
         let read = store.read().await?;
         let (holder, transitions, version) = match &read {
             Some((record, version)) => (
@@ -170,11 +167,16 @@ impl Candidate {
             ),
             None => ("", 0, None),
         };
-        let decision = decide(&self.me, holder, version.as_deref(), &mut self.seen, read_at);
-        if let Decision::Leave(expires) = decision {
+        let decision = decide(
+            &self.me,
+            holder,
+            version.as_deref(),
+            &mut self.seen,
+            Instant::now(),
+        );
+        if decision == Decision::Leave {
             return Ok(View::Other {
                 holder: holder.to_owned(),
-                expires: Some(expires),
                 read_at,
             });
         }
@@ -194,7 +196,6 @@ impl Candidate {
         // Who was faster is seen in the next round.
         Ok(View::Other {
             holder: holder.to_owned(),
-            expires: Some(read_at + DURATION),
             read_at,
         })
     }
@@ -240,11 +241,10 @@ fn decide(
             now
         }
     };
-    let expires = since + DURATION;
-    if now >= expires {
+    if now >= since + DURATION {
         Decision::Write
     } else {
-        Decision::Leave(expires)
+        Decision::Leave
     }
 }
 
@@ -260,12 +260,11 @@ mod tests {
             let now = start + Duration::from_millis(after);
             decide("b", "a", Some(version), &mut seen, now)
         };
-        let until = |after| Decision::Leave(start + Duration::from_millis(after));
-        assert_eq!(look("1", 0), until(2_000));
-        assert_eq!(look("1", 1_999), until(2_000));
+        assert_eq!(look("1", 0), Decision::Leave);
+        assert_eq!(look("1", 1_999), Decision::Leave);
         // Renewed just in time.
-        assert_eq!(look("2", 2_000), until(4_000));
-        assert_eq!(look("2", 3_999), until(4_000));
+        assert_eq!(look("2", 2_000), Decision::Leave);
+        assert_eq!(look("2", 3_999), Decision::Leave);
         assert_eq!(look("2", 4_000), Decision::Write);
     }
 

@@ -214,6 +214,36 @@ impl Call for FindList {
     type Answer = Option<Vec<String>>;
 }
 
+/// Asks the primary which table has a name, so that all nodes have entries under the same key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Identify {
+    /// The name, or the ARN, as a client gave it.
+    pub(crate) name: String,
+}
+
+/// Answers [`Identify`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum TableIdentity {
+    /// The table.
+    Known {
+        /// What entries are found by.
+        id: [u8; 16],
+        /// The partition key, and the sort key if there is one: name, and type as `S`, `N` or `B`.
+        key: Vec<(String, String)>,
+        /// Its stream, if that is enabled.
+        stream_arn: Option<String>,
+    },
+    /// The store says that there is none.
+    Refused,
+    /// The store does not answer, or the node asked is not the primary.
+    Unknown,
+}
+
+impl Call for Identify {
+    const PATH: &'static str = "/v1/identify";
+    type Answer = TableIdentity;
+}
+
 /// Why a message cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MessageError {
@@ -268,7 +298,10 @@ mod tests {
         };
         let bytes = encode(&apply);
         assert_eq!(decode::<Apply>(&bytes).unwrap().changes, apply.changes);
-        assert_eq!(decode::<Apply>(&bytes[..9]).err(), Some(MessageError::Malformed));
+        assert_eq!(
+            decode::<Apply>(&bytes[..9]).err(),
+            Some(MessageError::Malformed)
+        );
         assert_eq!(decode::<Apply>(&[]).err(), Some(MessageError::Malformed));
         assert_eq!(decode::<Apply>(&[2, 0]).err(), Some(MessageError::Newer(2)));
     }

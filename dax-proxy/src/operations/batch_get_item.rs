@@ -17,7 +17,7 @@ use crate::answer::{Answer, CacheOutcome, Failure};
 use crate::cache::item_cache::{FillResult, Flight, joined};
 use crate::cache::{CachedItem, FillStart, FillTicket};
 use crate::upstream::Answered;
-use crate::wire::Members;
+use crate::wire::{Members, ObjectWriter};
 
 /// How often keys are tried whose fetcher has left; what is left then is answered as unprocessed.
 const ROUNDS_MAX: usize = 3;
@@ -47,6 +47,9 @@ impl Proxy {
             self.authorize(call, table_name)?;
         }
         let now = Instant::now();
+        if !self.may_hit(now) {
+            return self.batch_past_the_cache(call, &members, &by_table).await;
+        }
         let Some(mut request) = BatchRequest::read(self, &members, &by_table, now).await? else {
             return Ok(self.pass(call).await);
         };
@@ -64,6 +67,36 @@ impl Proxy {
             }
         }
         merge::answer(&request, first_answer.as_ref())
+    }
+
+    /// No hit may be served: everything is fetched, as consistently as fills are, and nothing stored.
+    async fn batch_past_the_cache(
+        &self,
+        call: &Call,
+        members: &Members<'_>,
+        by_table: &Members<'_>,
+    ) -> Result<Answer, Answer> {
+        if !self.strong_fills {
+            return Ok(self.pass(call).await);
+        }
+        let mut request_items = ObjectWriter::new();
+        for (table_name, keys) in by_table.iter() {
+            match Members::parse(keys.as_bytes()) {
+                Ok(keys) => {
+                    let strong = keys.with(&[("ConsistentRead", Some(b"true"))]);
+                    request_items.member(table_name, &strong);
+                }
+                // For the store to say what is wrong.
+                Err(_) => return Ok(self.pass(call).await),
+            }
+        }
+        let body = members.with(&[("RequestItems", Some(&request_items.finish()))]);
+        let call = Call {
+            principal: std::sync::Arc::clone(&call.principal),
+            body: body.into(),
+            ..*call
+        };
+        Ok(self.pass(&call).await)
     }
 
     fn look_up(&self, request: &mut BatchRequest<'_>, now: Instant) {

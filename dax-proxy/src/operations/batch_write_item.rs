@@ -88,13 +88,16 @@ impl Proxy {
                 .await
                 .map_err(Failure::Upstream);
             let now = Instant::now();
+            let tenure = proxy.tenure();
             let failure = match answered {
                 Ok(answered) if answered.is_success() => {
                     let unprocessed = unprocessed_keys(&answered, &tables);
+                    let changes = proxy.changes_of_keys(fenced.iter().map(|one| one.ticket.key()));
                     for write in fenced {
                         write.finish(unprocessed.as_deref(), now);
                     }
-                    return Answer::passed(answered, CacheOutcome::Bypass);
+                    let answer = Answer::passed(answered, CacheOutcome::Bypass);
+                    return proxy.settled(tenure, &changes, answer).await;
                 }
                 Ok(answered) => {
                     tables

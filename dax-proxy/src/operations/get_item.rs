@@ -60,6 +60,10 @@ impl Proxy {
             capacity,
         };
         let cache_key = item_key(table.handle.id(), &primary_key);
+        if !self.may_hit(now) {
+            let fetched = self.fetch_item(&table_name, &item_json(&key)).await;
+            return self.fetched(&shape, fetched, CacheOutcome::Bypass);
+        }
         if let Some(item) = self.items.lookup(&table.handle, cache_key.as_bytes(), now) {
             self.metrics.item_hits.inc();
             return shape.answer(&item, CacheOutcome::Hit);
@@ -84,15 +88,25 @@ impl Proxy {
                     result
                 }
             };
-            return match result {
-                Ok(item) => shape.answer(&item, CacheOutcome::Miss),
-                Err(failure) => {
-                    if let Failure::Answered(answered) = &failure {
-                        self.note_error(&table_name, answered);
-                    }
-                    Err(failure.into())
+            return self.fetched(&shape, result, CacheOutcome::Miss);
+        }
+    }
+
+    /// The answer of what was fetched, for this request or another.
+    fn fetched(
+        &self,
+        shape: &Shape<'_>,
+        result: FillResult<Failure>,
+        outcome: CacheOutcome,
+    ) -> Result<Answer, Answer> {
+        match result {
+            Ok(item) => shape.answer(&item, outcome),
+            Err(failure) => {
+                if let Failure::Answered(answered) = &failure {
+                    self.note_error(shape.table_name, answered);
                 }
-            };
+                Err(failure.into())
+            }
         }
     }
 
@@ -138,8 +152,8 @@ impl Shape<'_> {
             body.member("Item", &self.projection.apply(json)?);
         }
         let consumed = match outcome {
-            CacheOutcome::Miss => ReadCapacity::of_cached(item)?,
-            _ => ReadCapacity::default(),
+            CacheOutcome::Hit => ReadCapacity::default(),
+            CacheOutcome::Miss | CacheOutcome::Bypass => ReadCapacity::of_cached(item)?,
         };
         if let Some(consumed) = consumed.json(self.capacity, self.table_name) {
             body.member("ConsumedCapacity", &consumed);

@@ -29,6 +29,7 @@ fn proxy() -> Arc<Proxy> {
     let upstream = Arc::new(upstream);
     Arc::new(Proxy {
         coherence: None,
+        cluster: None,
         tables: Tables::new(Arc::clone(&upstream), tasks.clone()),
         upstream,
         items: ItemCache::new(

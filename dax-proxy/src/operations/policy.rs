@@ -39,6 +39,28 @@ pub(crate) enum Handling {
     Refuse,
 }
 
+impl Handling {
+    /// Whether it may change what caches may hold, so that the primary executes it.
+    pub(crate) fn writes(self) -> bool {
+        match self {
+            Self::PutItem
+            | Self::DeleteItem
+            | Self::UpdateItem
+            | Self::BatchWriteItem
+            | Self::Statements
+            | Self::TransactWriteItems
+            | Self::PassAndDrop => true,
+            Self::GetItem
+            | Self::BatchGetItem
+            | Self::Query
+            | Self::Scan
+            | Self::TransactGetItems
+            | Self::Pass
+            | Self::Refuse => false,
+        }
+    }
+}
+
 /// How `operation` is handled; `None` for a name that the API does not have.
 ///
 /// `streams`: the target was `DynamoDBStreams_20120810`.

@@ -25,6 +25,9 @@ impl Proxy {
             return Ok(self.pass(call).await);
         };
         let now = Instant::now();
+        if !self.may_hit(now) {
+            return Ok(self.pass(call).await);
+        }
         let Some(table) = self.table(&table_name, now).await? else {
             return Ok(self.pass(call).await);
         };

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::{Call, Proxy, TableArn};
 use crate::answer::{Answer, CacheOutcome};
+use crate::cluster::Change;
 
 /// What statements may write.
 enum Written {
@@ -49,6 +50,7 @@ impl Proxy {
                 drop(self.tables.get(name, Instant::now()).await);
             }
         }
+        let mut dropped = self.changes_of(&written);
         self.drop_written(&written);
         let (proxy, target, operation, body) = (
             Arc::clone(self),
@@ -58,13 +60,28 @@ impl Proxy {
         );
         let done = self.tasks.spawn_with_result("statements", async move {
             let answered = proxy.upstream.call_target(target, operation, body).await;
+            // A table may have become known again meanwhile.
+            dropped.extend(proxy.changes_of(&written));
+            let tenure = proxy.tenure();
             proxy.drop_written(&written);
-            answered
+            let answer = match answered {
+                Ok(answered) => Answer::passed(answered, CacheOutcome::Bypass),
+                Err(error) => error.into(),
+            };
+            proxy.settled(tenure, &dropped, answer).await
         });
-        match done.await {
-            Ok(Ok(answered)) => Ok(Answer::passed(answered, CacheOutcome::Bypass)),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(ApiError::internal("The request was given up.").into()),
+        done.await
+            .map_err(|_| ApiError::internal("The request was given up.").into())
+    }
+
+    fn changes_of(&self, written: &Written) -> Vec<Change> {
+        match written {
+            Written::Nothing => Vec::new(),
+            Written::Tables(names) => {
+                let names: Vec<String> = names.iter().cloned().collect();
+                self.changes_of_tables(&names)
+            }
+            Written::Unknown => self.changes_of_tables(&[]),
         }
     }
 

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::write::outcome_of_silence;
 use super::{Call, Proxy, TableArn, item_key};
 use crate::answer::{Answer, CacheOutcome};
-use crate::cache::{CacheKey, WriteOutcome};
+use crate::cache::{CacheKey, WriteOutcome, WriteTicket};
 use crate::upstream::{Answered, Table};
 
 impl Proxy {
@@ -66,6 +66,8 @@ impl Proxy {
                 Err(error) => outcome_of_silence(*error),
             };
             let now = Instant::now();
+            let changes = proxy.changes_of_keys(fenced.iter().map(WriteTicket::key));
+            let tenure = proxy.tenure();
             for ticket in fenced {
                 ticket.finish(outcome.clone(), now);
             }
@@ -74,7 +76,8 @@ impl Proxy {
                     for item in &request.transact_items {
                         proxy.note_error(&item.table_name, &answered);
                     }
-                    Answer::passed(answered, CacheOutcome::Bypass)
+                    let answer = Answer::passed(answered, CacheOutcome::Bypass);
+                    proxy.settled(tenure, &changes, answer).await
                 }
                 Err(error) => error.into(),
             }

@@ -10,6 +10,7 @@ use super::policy::Handling;
 use super::{Call, Proxy, item_key, malformed, table_name};
 use crate::answer::{Answer, CacheOutcome};
 use crate::cache::{CachedItem, WriteOutcome};
+use crate::cluster::Change;
 use crate::upstream::{Answered, Table, UpstreamError};
 use crate::wire::{Members, item_json, parse_item};
 
@@ -102,9 +103,11 @@ impl Proxy {
                 (WriteOutcome::Image(_), false) => WriteOutcome::NoImage,
                 (outcome, _) => outcome,
             };
+            let changes = proxy.changes_of_keys([ticket.key()]);
+            let tenure = proxy.tenure();
             ticket.finish(outcome, Instant::now());
             drop(table);
-            answer
+            proxy.settled(tenure, &changes, answer).await
         });
         done.await
             .map_err(|_| ApiError::internal("The request was given up.").into())
@@ -123,16 +126,19 @@ impl Proxy {
                 Ok(answered) => answered.surely_not_executed(),
                 Err(error) => matches!(error, UpstreamError::NotSent),
             };
-            if !refused {
-                proxy.tables.forget_all();
+            let answer = match answered {
+                Ok(answered) => Answer::passed(answered, CacheOutcome::Bypass),
+                Err(error) => error.into(),
+            };
+            if refused {
+                return answer;
             }
-            answered
+            let tenure = proxy.tenure();
+            proxy.tables.forget_all();
+            proxy.settled(tenure, &[Change::DropAll], answer).await
         });
-        match done.await {
-            Ok(Ok(answered)) => Ok(Answer::passed(answered, CacheOutcome::Bypass)),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(ApiError::internal("The request was given up.").into()),
-        }
+        done.await
+            .map_err(|_| ApiError::internal("The request was given up.").into())
     }
 }
 

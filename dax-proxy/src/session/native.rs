@@ -17,7 +17,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use uuid::Uuid;
 
 use self::authorization::Authorized;
 use super::Session;
@@ -25,8 +24,9 @@ use crate::answer::throttled;
 use crate::attribute_lists::ListRegistry;
 use crate::metrics::OperationLabel;
 use crate::native::{
-    AttributeList, AttributeLists as _, Endpoint, FrameError, Maps, Method, Request, Scanner,
-    encode_endpoints, encode_error, encode_key_schema, encode_list_id, encode_names, frame_header,
+    AttributeList, AttributeLists as _, Endpoint, FrameError, ListId, Maps, Method, Request,
+    Scanner, encode_endpoints, encode_error, encode_key_schema, encode_list_id, encode_names,
+    frame_header,
 };
 
 /// For a preamble or a request to arrive whole once it has begun, and for an answer to be taken.
@@ -46,9 +46,9 @@ pub(crate) struct NativeSession {
     pub(crate) session: Arc<Session>,
     /// Verifies what is signed for the service `dax`; `None`: any caller is served, as over HTTP.
     pub(crate) verifier: Option<Verifier>,
-    pub(crate) lists: ListRegistry,
-    /// Of this node.
-    pub(crate) node_id: Uuid,
+    pub(crate) lists: Arc<ListRegistry>,
+    /// Of this node, below 2^53.
+    pub(crate) node_id: i64,
 }
 
 impl NativeSession {
@@ -218,12 +218,11 @@ impl Connection<'_> {
                 let list = AttributeList::new(names);
                 let id = list.id;
                 self.native
-                    .lists
-                    .keep(vec![list])
+                    .keep_lists(vec![list])
                     .await
                     .map(|()| encode_list_id(id))
             }
-            Ok(Request::DefineAttributeList(id)) => match self.native.lists.names(id) {
+            Ok(Request::DefineAttributeList(id)) => match self.native.find_list(id).await {
                 Some(names) => Ok(encode_names(&names)),
                 None => Err(ApiError::validation(format!(
                     "Attribute list {id} is not known"
@@ -262,7 +261,7 @@ impl Connection<'_> {
 }
 
 impl NativeSession {
-    /// The nodes, as far as a client of this address family can reach them (protocol, section 6): a `DaxCluster` has one.
+    /// The nodes, as far as a client of this address family can reach them (protocol, section 6).
     fn endpoints(&self, local: SocketAddr) -> Vec<u8> {
         let address = match local.ip() {
             IpAddr::V6(address) => address
@@ -270,18 +269,75 @@ impl NativeSession {
                 .map_or(IpAddr::V6(address), IpAddr::V4),
             address @ IpAddr::V4(_) => address,
         };
-        let (high, _) = self.node_id.as_u64_pair();
-        // Below 2^53, the integers of JavaScript.
-        let node_id = (high >> 12).cast_signed();
-        encode_endpoints(&[Endpoint {
+        let endpoint = |node_id: i64, address, port, leader, leader_id| Endpoint {
             node_id,
             host_name: format!("dax-{:012x}", node_id & 0xffff_ffff_ffff),
             address,
-            port: local.port(),
-            leader: true,
+            port,
+            leader,
             availability_zone: self.session.region.clone(),
-            leader_session_id: node_id,
-        }])
+            leader_session_id: leader_id,
+        };
+        let Some(cluster) = &self.session.proxy.cluster else {
+            let (id, port) = (self.node_id, local.port());
+            return encode_endpoints(&[endpoint(id, address, port, true, id)]);
+        };
+        let members = cluster.members();
+        let leader = members.iter().find(|member| member.leader);
+        let leader_id = leader.map_or(self.node_id, |leader| leader.node_id);
+        let own = members.iter().find(|member| member.node_id == self.node_id);
+        // Whoever came in through TLS goes on through TLS.
+        let sealed = own.is_some_and(|own| own.tls_port == Some(local.port()));
+        let endpoints: Vec<Endpoint> = members
+            .iter()
+            .map(|member| {
+                let port = match member.tls_port {
+                    Some(port) if sealed => port,
+                    _ => member.address.port(),
+                };
+                let is_leader = member.node_id == leader_id;
+                endpoint(
+                    member.node_id,
+                    member.address.ip(),
+                    port,
+                    is_leader,
+                    leader_id,
+                )
+            })
+            .collect();
+        encode_endpoints(&endpoints)
+    }
+
+    /// Makes lists durable here and tells the other nodes of them; only then may their ids be answered.
+    async fn keep_lists(&self, lists: Vec<AttributeList>) -> Result<(), ApiError> {
+        let mut shared = Vec::new();
+        if self.session.proxy.cluster.is_some() {
+            for list in &lists {
+                if self.lists.names(list.id).is_none() {
+                    shared.push(list.names.to_vec());
+                }
+            }
+        }
+        self.lists.keep(lists).await?;
+        if let Some(cluster) = &self.session.proxy.cluster {
+            cluster.share_lists(shared).await;
+        }
+        Ok(())
+    }
+
+    /// The names of a list that this node or another has told a client of.
+    async fn find_list(&self, id: ListId) -> Option<Arc<[String]>> {
+        if let Some(names) = self.lists.names(id) {
+            return Some(names);
+        }
+        let cluster = self.session.proxy.cluster.as_ref()?;
+        let list = AttributeList::new(cluster.find_list(id).await?);
+        if list.id != id {
+            return None;
+        }
+        let names = Arc::clone(&list.names);
+        self.lists.keep(vec![list]).await.ok()?;
+        Some(names)
     }
 
     /// Counts a request of an operation, and gives it a place among those in flight.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use serde::Deserialize;
 use stator_kit::task::TaskOwner;
@@ -34,6 +35,9 @@ const USE_AT_MOST: Duration = Duration::from_secs(600);
 /// quota is 10,000 tables; a name may come as a name and as an ARN. Beyond it, all are forgotten.
 const NAMES_MAX: usize = 32_768;
 
+/// How often a table is asked for if its name is forgotten meanwhile. With the last answer nothing is stored.
+const DESCRIBE_ATTEMPTS: u32 = 3;
+
 /// A table that requests may use.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -50,14 +54,18 @@ pub(crate) struct Table {
     refreshing: AtomicBool,
     /// Other identities that this name had, while someone may still use them.
     predecessors: Vec<Weak<Table>>,
+    /// The name was forgotten while this was asked for: it is for one request, which stores nothing.
+    passing: bool,
 }
 
 impl Table {
     /// Whether an entry made by a request that begins now may be stored: see the module.
     pub(crate) fn may_store(&self) -> bool {
-        self.predecessors
-            .iter()
-            .all(|table| table.strong_count() == 0)
+        !self.passing
+            && self
+                .predecessors
+                .iter()
+                .all(|table| table.strong_count() == 0)
     }
 }
 
@@ -75,7 +83,18 @@ pub(crate) struct Tables {
     upstream: Arc<Upstream>,
     generations: Generations,
     names: RwLock<BTreeMap<String, Arc<Slot>>>,
+    /// The nodes of a cache cluster, if there is one.
+    nodes: Option<Arc<dyn Nodes>>,
     tasks: TaskOwner,
+}
+
+/// The other nodes of a cache cluster: all must find a table's entries under one id.
+pub(crate) trait Nodes: Send + Sync + 'static {
+    /// Which table has that name for the cluster. `None`: this node is to ask the store.
+    fn identify(&self, name: String) -> BoxFuture<'_, Option<Result<Described, TableError>>>;
+
+    /// All that is held of a table is dropped; `None`: of every table.
+    fn dropped(&self, table: Option<TableId>);
 }
 
 /// One name.
@@ -90,14 +109,27 @@ struct Slot {
 struct SlotState {
     current: Option<Arc<Table>>,
     previous: Vec<Weak<Table>>,
+    /// How often the name was forgotten: what was asked for before it is not kept.
+    forgotten: u64,
 }
 
 impl Tables {
+    #[cfg(test)]
     pub(crate) fn new(upstream: Arc<Upstream>, tasks: TaskOwner) -> Arc<Self> {
+        Self::among(None, upstream, tasks)
+    }
+
+    /// As a node of a cluster.
+    pub(crate) fn among(
+        nodes: Option<Arc<dyn Nodes>>,
+        upstream: Arc<Upstream>,
+        tasks: TaskOwner,
+    ) -> Arc<Self> {
         Arc::new(Self {
             upstream,
             generations: Generations::default(),
             names: RwLock::new(BTreeMap::new()),
+            nodes,
             tasks,
         })
     }
@@ -132,11 +164,45 @@ impl Tables {
 
     /// The same for all tables: for what cannot be mapped to one.
     pub(crate) fn forget_all(&self) {
-        let slots: Vec<Arc<Slot>> = self.names.read().values().cloned().collect();
-        for slot in slots {
+        for slot in self.slots() {
             self.forget_slot(&slot);
         }
         self.generations.drop_all();
+        self.tell_dropped(None);
+    }
+
+    /// The same for the table with that id, whatever its names.
+    pub(crate) fn forget_id(&self, id: TableId) {
+        for slot in self.slots() {
+            let named = slot.state.lock().current.clone();
+            // A name that is being asked for may turn out to be this table's.
+            if named.is_none_or(|table| table.handle.id() == id) {
+                self.forget_slot(&slot);
+            }
+        }
+        if let Some(table) = self.generations.known(id) {
+            self.generations.drop_table(&table);
+        }
+    }
+
+    /// The table with that id as the caches know it, if anything of it can be served.
+    pub(crate) fn handle(&self, id: TableId) -> Option<TableHandle> {
+        self.generations.known(id)
+    }
+
+    /// The id of the table that has that name, as far as it is known.
+    pub(crate) fn id_of(&self, name: &str) -> Option<TableId> {
+        self.current(name).map(|table| table.handle.id())
+    }
+
+    fn slots(&self) -> Vec<Arc<Slot>> {
+        self.names.read().values().cloned().collect()
+    }
+
+    fn tell_dropped(&self, table: Option<TableId>) {
+        if let Some(nodes) = &self.nodes {
+            nodes.dropped(table);
+        }
     }
 
     /// All that is held of the table is dropped.
@@ -166,7 +232,7 @@ impl Tables {
             key_schema,
             stream_arn,
         };
-        self.install(&mut state, described, now)
+        self.install(&mut state, described, true, now)
     }
 
     fn current(&self, name: &str) -> Option<Arc<Table>> {
@@ -177,8 +243,10 @@ impl Tables {
 
     fn forget_slot(&self, slot: &Slot) {
         let mut state = slot.state.lock();
+        state.forgotten += 1;
         if let Some(table) = state.current.take() {
             self.generations.drop_table(&table.handle);
+            self.tell_dropped(Some(table.handle.id()));
             state.previous.push(Arc::downgrade(&table));
         }
     }
@@ -207,10 +275,20 @@ impl Tables {
         {
             return Ok(table);
         }
-        let described = self.describe(name).await;
-        let mut state = slot.state.lock();
+        let mut attempts = DESCRIBE_ATTEMPTS;
+        let (described, mut state, keeps) = loop {
+            let before = slot.state.lock().forgotten;
+            let described = self.describe(name).await;
+            attempts -= 1;
+            let state = slot.state.lock();
+            // What was asked for before the name was forgotten may be what was to be forgotten.
+            let keeps = state.forgotten == before;
+            if keeps || attempts == 0 {
+                break (described, state, keeps);
+            }
+        };
         match described {
-            Ok(described) => Ok(self.install(&mut state, described, now)),
+            Ok(described) => Ok(self.install(&mut state, described, keeps, now)),
             Err(TableError::Refused) => {
                 drop(state);
                 self.forget_slot(&slot);
@@ -224,10 +302,20 @@ impl Tables {
         }
     }
 
-    fn install(&self, state: &mut SlotState, described: Described, now: Instant) -> Arc<Table> {
+    /// Makes it the table of the name; without `keeps` only for the request that asked.
+    fn install(
+        &self,
+        state: &mut SlotState,
+        described: Described,
+        keeps: bool,
+        now: Instant,
+    ) -> Arc<Table> {
         let handle = self.generations.handle(described.id);
         state.previous.retain(|table| table.strong_count() > 0);
         if let Some(old) = state.current.take() {
+            if old.handle.id() != described.id {
+                self.tell_dropped(Some(old.handle.id()));
+            }
             state.previous.push(Arc::downgrade(&old));
         }
         // The same identity has the same fences: no reason to wait for those who hold it.
@@ -245,8 +333,13 @@ impl Tables {
             known_since: now,
             refreshing: AtomicBool::new(false),
             predecessors: state.previous.iter().filter(other).cloned().collect(),
+            passing: !keeps,
         });
-        state.current = Some(Arc::clone(&table));
+        if keeps {
+            state.current = Some(Arc::clone(&table));
+        } else {
+            state.previous.push(Arc::downgrade(&table));
+        }
         table
     }
 
@@ -262,6 +355,11 @@ impl Tables {
     }
 
     async fn describe(&self, name: &str) -> Result<Described, TableError> {
+        if let Some(nodes) = &self.nodes
+            && let Some(described) = nodes.identify(name.to_owned()).await
+        {
+            return described;
+        }
         let mut body = b"{\"TableName\":".to_vec();
         crate::wire::write_string(&mut body, name);
         body.push(b'}');
@@ -285,10 +383,10 @@ fn unused(slot: &Arc<Slot>, holders: usize) -> bool {
 }
 
 /// What is read of a `DescribeTable` answer.
-struct Described {
-    id: TableId,
-    key_schema: KeySchema,
-    stream_arn: Option<String>,
+pub(crate) struct Described {
+    pub(crate) id: TableId,
+    pub(crate) key_schema: KeySchema,
+    pub(crate) stream_arn: Option<String>,
 }
 
 impl Described {

@@ -73,7 +73,7 @@ impl Proxy {
         Self::start_with(cache_options()).await
     }
 
-    /// `serve`: signatures are verified, the peers' port is bound, the identity is kept.
+    /// `serve`: signatures are verified, the identity is kept.
     pub(crate) async fn start_with(cache: CacheOptions) -> Self {
         let store = FakeStore::start().await;
         let directory = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ impl Proxy {
                 listen: "127.0.0.1:0".parse().unwrap(),
                 directory: directory.path().to_owned(),
             }),
-            peer_listen: Some("127.0.0.1:0".parse().unwrap()),
+            cluster: None,
             ops_listen: "127.0.0.1:0".parse().unwrap(),
             data_dir: Some(directory.path().join("data")),
             coherence: None,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,6 +77,7 @@ struct State {
     tables: Mutex<BTreeMap<String, Table>>,
     seen: Mutex<Vec<Seen>>,
     script: Mutex<VecDeque<(&'static str, Behaviour)>>,
+    forward_only: AtomicBool,
     /// How long each request takes.
     pace: Mutex<Duration>,
     now: AtomicUsize,
@@ -119,6 +120,11 @@ impl FakeStore {
         let mut tables = self.state.tables.lock();
         let key = key_of(&item);
         tables.get_mut(table).unwrap().items.insert(key, item);
+    }
+
+    /// From now on puts are as if each had a condition: a number that comes late is refused.
+    pub(crate) fn refuse_older_numbers(&self) {
+        self.state.forward_only.store(true, Ordering::Relaxed);
     }
 
     /// Closes its port and its connections.
@@ -206,6 +212,10 @@ impl State {
 
     fn execute(&self, operation: &str, body: &Value) -> Answer {
         let mut tables = self.tables.lock();
+        if self.forward_only.load(Ordering::Relaxed) && goes_back(&tables, operation, body) {
+            let name = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+            return (400, json!({"__type": name}));
+        }
         match operation {
             "ListTables" => (
                 200,
@@ -230,6 +240,18 @@ impl State {
             }
         }
     }
+}
+
+/// Whether a put of a number in `v` finds that number or a higher one: it is an older one that comes late.
+fn goes_back(tables: &BTreeMap<String, Table>, operation: &str, body: &Value) -> bool {
+    let put = match operation {
+        "PutItem" => &body["Item"],
+        "BatchWriteItem" => &body["RequestItems"]["orders"][0]["PutRequest"]["Item"],
+        _ => return false,
+    };
+    let number = |item: &Value| item["v"]["S"].as_str().and_then(|v| v.parse::<u64>().ok());
+    let held = tables["orders"].items.get(&key_of(put)).and_then(number);
+    held >= number(put)
 }
 
 impl Table {

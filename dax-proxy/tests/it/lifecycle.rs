@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use crate::client::{Proxy, cache_options, item};
@@ -77,17 +76,6 @@ async fn a_shutdown_lets_what_is_in_flight_end() {
     };
     let (put, ()) = tokio::join!(put, draining);
     assert_eq!((put.status.as_u16(), put.body), (200, json!({})));
-}
-
-#[tokio::test]
-async fn the_peers_port_is_bound_and_refuses() {
-    let proxy = Proxy::start().await;
-    let mut stream = TcpStream::connect(proxy.running.peer_address.unwrap())
-        .await
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod access;
 mod bad_input;
 mod batches;
 mod client;
+mod cluster;
 mod fake_store;
 mod items;
 mod lifecycle;

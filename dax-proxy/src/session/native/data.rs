@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use stator_kit::access::Principal;
 use stator_model::{ApiError, ErrorCode, KeySchema};
 use tokio::time::Instant;
@@ -12,9 +13,10 @@ use tracing::{Instrument as _, debug_span};
 
 use super::NativeSession;
 use crate::answer::{Answer, CacheOutcome};
+use crate::attribute_lists::ListRegistry;
 use crate::native::{
-    DataRequest, Encoded, Maps, Method, Shape, Translated, encode_answer, encode_failure,
-    unprocessed_items,
+    AttributeLists, DataRequest, Encoded, ListId, Maps, Method, Shape, Translated, encode_answer,
+    encode_failure, unprocessed_items,
 };
 use crate::operations::policy::{Handling, handling};
 use crate::operations::{Call, item_key};
@@ -69,7 +71,7 @@ impl NativeSession {
             let schema = self.key_schema(Arc::clone(&principal), table).await?;
             schemas.insert(table.clone(), schema);
         }
-        let Translated { body, shape } = request.translate(&schemas, &self.lists)?;
+        let Translated { body, shape } = self.translated(request, &schemas).await?;
         let call = |body: Bytes| {
             let call = Call {
                 principal: Arc::clone(&principal),
@@ -99,6 +101,28 @@ impl NativeSession {
         Ok(self.encode(&shape, maps, &answer).await)
     }
 
+    /// The request in DynamoDB JSON. An id that only another node has told of is asked for there.
+    async fn translated(
+        &self,
+        request: &DataRequest<'_>,
+        schemas: &BTreeMap<String, KeySchema>,
+    ) -> Result<Translated, Answer> {
+        let lists = Asked {
+            lists: self.lists.as_ref(),
+            missing: Mutex::default(),
+        };
+        let refusal = match request.translate(schemas, &lists) {
+            Ok(translated) => return Ok(translated),
+            Err(refusal) => refusal,
+        };
+        for id in lists.missing.into_inner() {
+            if self.find_list(id).await.is_none() {
+                return Err(refusal.into());
+            }
+        }
+        Ok(request.translate(schemas, self.lists.as_ref())?)
+    }
+
     /// A whole item out of the cache, which is most of what a cache is asked for: the finished answer from the second time
     /// on. `None` where it is not that, or not there: the request then takes the way of all others.
     async fn held_item(
@@ -118,6 +142,9 @@ impl NativeSession {
         };
         proxy.authorize(&call, name)?;
         let now = Instant::now();
+        if !proxy.may_hit(now) {
+            return Ok(None);
+        }
         let Some(table) = proxy.table(name, now).await? else {
             return Ok(None);
         };
@@ -162,16 +189,22 @@ impl NativeSession {
             &answer.body,
             request_id(answer),
             maps,
-            &self.lists,
+            self.lists.as_ref(),
         );
-        self.lists.keep(new_lists).await?;
+        self.keep_lists(new_lists).await?;
         Ok(bytes.into())
     }
 
     /// The answer to a request that was refused before it had an answer of its own.
     pub(super) fn refusal(&self, answer: &Answer) -> Bytes {
         self.session.proxy.metrics.count_outcome(answer.status);
-        encode_failure(answer.status, &answer.body, request_id(answer), &self.lists).into()
+        encode_failure(
+            answer.status,
+            &answer.body,
+            request_id(answer),
+            self.lists.as_ref(),
+        )
+        .into()
     }
 
     /// The key of a table that the caller may know of.
@@ -191,6 +224,22 @@ impl NativeSession {
         let known = proxy.table(table, Instant::now()).await?;
         let table = known.ok_or_else(ApiError::not_found)?;
         Ok(table.key_schema.clone())
+    }
+}
+
+/// Lists, and which of them were asked for in vain.
+struct Asked<'a> {
+    lists: &'a ListRegistry,
+    missing: Mutex<Vec<ListId>>,
+}
+
+impl AttributeLists for Asked<'_> {
+    fn names(&self, id: ListId) -> Option<Arc<[String]>> {
+        let names = self.lists.names(id);
+        if names.is_none() {
+            self.missing.lock().push(id);
+        }
+        names
     }
 }
 

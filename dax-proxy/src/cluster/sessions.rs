@@ -1,0 +1,412 @@
+//! The primary's side: who must be told of a change before a write is acknowledged.
+//!
+//! A replica serves hits under a lease that it asks for within its session. The primary counts the lease from when it
+//! *received* the request, the replica from when it *sent* it, so that the primary always waits longer than the replica
+//! serves. A change is put into the queues of all sessions in the same critical section that decides about it, and is told
+//! in that order. A write is acknowledged when every session has carried it out, or has ended: by its own word, or because
+//! its lease has run out without an answer (it is *expelled*, and begins anew with nothing).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::message::{Applied, Apply, Change, Member, Renewal};
+use super::peer::Peer;
+use super::transport::{Transport, call};
+
+/// How long a replica may serve hits without asking again.
+const LEASE: Duration = Duration::from_secs(1);
+/// For one attempt to tell changes; the next one takes another connection.
+const ATTEMPT: Duration = Duration::from_millis(500);
+/// A replica that asks for its lease and does not carry out what it is told gets no more leases after this.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// A session whose lease has run out is kept this long if nothing waits for it.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3);
+/// Between two looks at an idle session, and between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Told at once: a message, and what waits behind it.
+const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_CHANGES: usize = 1_024;
+/// What may wait for one replica; one that is further behind is expelled.
+const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// All sessions of this node's time as the primary.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    /// Whether there may be a session: what is asked for every change.
+    any: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    tenure: Option<Tenure>,
+    /// Counts the tenures of this process: what began in one is not acknowledged in another.
+    number: u64,
+    open: Vec<Arc<Session>>,
+}
+
+/// A time as the primary.
+#[derive(Clone, Copy, Debug)]
+struct Tenure {
+    number: u64,
+    /// `None`: for ever.
+    until: Option<Instant>,
+}
+
+impl Tenure {
+    fn holds(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// One replica's session.
+pub(crate) struct Session {
+    id: u64,
+    member: Member,
+    lease: Mutex<Lease>,
+    queue: Mutex<Queue>,
+    /// The last change that the replica has carried out; `u64::MAX` when the session has ended.
+    done: watch::Sender<u64>,
+    /// A change waits.
+    news: Notify,
+}
+
+struct Lease {
+    /// The replica serves no hits after this.
+    end: Instant,
+    /// No more leases are granted.
+    condemned: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    changes: VecDeque<Change>,
+    bytes: usize,
+    /// Number of the first one.
+    first: u64,
+    /// Since when the first one waits.
+    since: Option<Instant>,
+    /// More than may wait has come: what came then is not here, and the session must end.
+    overflown: bool,
+}
+
+impl Queue {
+    /// Number of the last change that was put in; one that no replica ever reaches if it is not here.
+    fn last(&self) -> u64 {
+        if self.overflown {
+            return u64::MAX;
+        }
+        self.first + self.changes.len() as u64 - 1
+    }
+
+    /// Forgets what has been carried out.
+    fn done(&mut self, up_to: u64, now: Instant) {
+        while self.first <= up_to
+            && let Some(change) = self.changes.pop_front()
+        {
+            self.bytes -= change.size_bytes();
+            self.first += 1;
+        }
+        self.since = (!self.changes.is_empty()).then_some(now);
+    }
+
+    fn batch(&self) -> Vec<Change> {
+        let mut bytes = 0;
+        let fits = |change: &&Change| {
+            let first = bytes == 0;
+            bytes += change.size_bytes();
+            first || bytes <= BATCH_BYTES
+        };
+        self.changes
+            .iter()
+            .take(BATCH_CHANGES)
+            .take_while(fits)
+            .cloned()
+            .collect()
+    }
+}
+
+impl Session {
+    fn new(id: u64, member: Member, now: Instant) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            member,
+            lease: Mutex::new(Lease {
+                // It has asked for none yet. That long it is waited for if there is something to tell.
+                end: now + LEASE,
+                condemned: false,
+            }),
+            queue: Mutex::new(Queue {
+                first: 1,
+                ..Queue::default()
+            }),
+            done: watch::Sender::new(0),
+            news: Notify::new(),
+        })
+    }
+
+    fn push(&self, change: &Change, now: Instant) {
+        {
+            let mut queue = self.queue.lock();
+            if queue.bytes + change.size_bytes() > QUEUE_BYTES_MAX {
+                queue.overflown = true;
+                self.lease.lock().condemned = true;
+            } else {
+                queue.bytes += change.size_bytes();
+                queue.changes.push_back(change.clone());
+                queue.since.get_or_insert(now);
+            }
+        }
+        self.news.notify_one();
+    }
+
+    fn end(&self) {
+        self.done.send_replace(u64::MAX);
+        self.news.notify_one();
+    }
+
+    fn has_ended(&self) -> bool {
+        *self.done.borrow() == u64::MAX
+    }
+
+    /// Until when the replica may serve hits that was asked for at `now`, at most until `until`.
+    fn grant(&self, now: Instant, until: Option<Instant>) -> Option<Duration> {
+        let mut lease = self.lease.lock();
+        if lease.condemned || self.has_ended() {
+            return None;
+        }
+        let granted = until.map_or(LEASE, |until| {
+            LEASE.min(until.saturating_duration_since(now))
+        });
+        lease.end = lease.end.max(now + granted);
+        Some(granted)
+    }
+
+    /// Whether the replica surely serves nothing any more, if it has not been heard of: from here on it gets no lease.
+    fn run_out(&self, now: Instant) -> bool {
+        let mut lease = self.lease.lock();
+        let run_out = now >= lease.end;
+        lease.condemned |= run_out;
+        run_out
+    }
+}
+
+impl Sessions {
+    /// This node is the primary until `until`. Whether it was not before.
+    pub(crate) fn hold(&self, until: Option<Instant>, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        if let Some(tenure) = state.tenure.as_mut().filter(|tenure| tenure.holds(now)) {
+            tenure.until = until;
+            return false;
+        }
+        state.end_all();
+        state.number += 1;
+        let number = state.number;
+        state.tenure = Some(Tenure { number, until });
+        true
+    }
+
+    /// This node is not the primary any more.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.state.lock();
+        state.tenure = None;
+        state.end_all();
+    }
+
+    /// The tenure in force; `None` if this node is not the primary.
+    pub(crate) fn tenure(&self, now: Instant) -> Option<u64> {
+        let state = self.state.lock();
+        let tenure = state.tenure.filter(|tenure| tenure.holds(now))?;
+        Some(tenure.number)
+    }
+
+    /// Tells every session. In the critical section that decides about the change, so that all are told in that order.
+    pub(crate) fn publish(&self, change: &Change, now: Instant) {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        for session in &self.state.lock().open {
+            session.push(change, now);
+        }
+    }
+
+    /// Whether there is anybody to tell.
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
+    /// Waits until all that was published in the tenure is carried out wherever hits are served. `false`: this node is not
+    /// the primary any more, so that others may serve what they have not been told of.
+    pub(crate) async fn settled(&self, tenure: u64) -> bool {
+        let waits: Vec<(Arc<Session>, u64)> = {
+            let state = self.state.lock();
+            state
+                .open
+                .iter()
+                .map(|session| (Arc::clone(session), session.queue.lock().last()))
+                .collect()
+        };
+        for (session, last) in waits {
+            let mut done = session.done.subscribe();
+            // It ends: each session's own task sees to that. Only if that has ended is the sender gone.
+            if done.wait_for(|done| *done >= last).await.is_err() {
+                return false;
+            }
+        }
+        self.tenure(Instant::now()) == Some(tenure)
+    }
+
+    /// A replica joins. Its earlier session has ended by its own word. `None`: this node is not the primary.
+    pub(crate) fn join(&self, id: u64, member: Member, now: Instant) -> Option<Arc<Session>> {
+        let mut state = self.state.lock();
+        state.tenure.filter(|tenure| tenure.holds(now))?;
+        state.open.retain(|session| {
+            let other = session.member.name != member.name;
+            if !other {
+                session.end();
+            }
+            other
+        });
+        let session = Session::new(id, member, now);
+        state.open.push(Arc::clone(&session));
+        self.any.store(true, Ordering::Release);
+        Some(session)
+    }
+
+    /// A replica leaves.
+    pub(crate) fn leave(&self, id: u64) {
+        let mut state = self.state.lock();
+        state.open.retain(|session| {
+            if session.id == id {
+                session.end();
+            }
+            session.id != id
+        });
+        self.any.store(!state.open.is_empty(), Ordering::Release);
+    }
+
+    /// Answers a replica that asks for its lease; `received`: when its request arrived. `me` is this node.
+    pub(crate) fn renew(&self, id: u64, me: &Member, received: Instant) -> Renewal {
+        let state = self.state.lock();
+        let Some(tenure) = state.tenure.filter(|tenure| tenure.holds(received)) else {
+            return Renewal::Ended;
+        };
+        let session = state.open.iter().find(|session| session.id == id);
+        match session.and_then(|session| session.grant(received, tenure.until)) {
+            None => Renewal::Ended,
+            Some(granted) => Renewal::Granted {
+                millis: u32::try_from(granted.as_millis()).unwrap_or(0),
+                members: state.members(me),
+            },
+        }
+    }
+
+    /// This node and its replicas.
+    pub(crate) fn members(&self, me: &Member) -> Vec<Member> {
+        self.state.lock().members(me)
+    }
+
+    /// How many replicas are in session.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().open.len()
+    }
+
+    /// Tells one replica what there is to tell, until the session ends: the task of a session.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        session: Arc<Session>,
+        peer: Peer,
+        transport: Arc<dyn Transport>,
+    ) {
+        let why = tell(&session, &peer, transport.as_ref()).await;
+        session.end();
+        self.leave(session.id);
+        tracing::info!(
+            replica = peer.name,
+            session = session.id,
+            why,
+            "a replica's session has ended"
+        );
+    }
+}
+
+/// Until the session ends; why it has.
+async fn tell(session: &Session, peer: &Peer, transport: &dyn Transport) -> &'static str {
+    let mut idle_since = Instant::now();
+    loop {
+        if session.has_ended() {
+            return "by the replica's word";
+        }
+        let (first, changes, since, overflown) = {
+            let queue = session.queue.lock();
+            (queue.first, queue.batch(), queue.since, queue.overflown)
+        };
+        let now = Instant::now();
+        if changes.is_empty() && overflown {
+            // It has carried out what was told, and must not serve what was not.
+            let end = session.lease.lock().end;
+            tokio::time::sleep_until(end).await;
+            return "it was too far behind";
+        }
+        if changes.is_empty() {
+            let lease_end = session.lease.lock().end;
+            if now >= lease_end.max(idle_since) + FORGOTTEN_AFTER && session.run_out(now) {
+                return "it was not heard of";
+            }
+            // Woken by news; looked at again in any case.
+            drop(tokio::time::timeout(PAUSE * 10, session.news.notified()).await);
+            continue;
+        }
+        if session.run_out(now) {
+            return "its lease ran out while it was told of a change";
+        }
+        if since.is_some_and(|since| now >= since + STALLED_AFTER) {
+            session.lease.lock().condemned = true;
+        }
+        let lease_left = session.lease.lock().end.saturating_duration_since(now);
+        let message = Apply {
+            session: session.id,
+            first,
+            changes,
+        };
+        match call(transport, peer, &message, ATTEMPT.min(lease_left)).await {
+            Ok(Applied::UpTo(done)) => {
+                let now = Instant::now();
+                session.queue.lock().done(done, now);
+                session.done.send_if_modified(|before| {
+                    let forward = *before < done;
+                    if forward {
+                        *before = done;
+                    }
+                    forward
+                });
+                idle_since = now;
+            }
+            Ok(Applied::Ended) => return "the replica does not know it",
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+impl State {
+    fn end_all(&mut self) {
+        for session in self.open.drain(..) {
+            session.end();
+        }
+    }
+
+    fn members(&self, me: &Member) -> Vec<Member> {
+        let me = Member {
+            leader: true,
+            ..me.clone()
+        };
+        let others = self.open.iter().map(|session| session.member.clone());
+        std::iter::once(me).chain(others).collect()
+    }
+}
