@@ -107,6 +107,11 @@ pub struct ServeArgs {
     /// Where the node keeps its identity.
     #[arg(long, env = "STATOR_DATA_DIR")]
     data_dir: PathBuf,
+    /// Milliseconds between SIGTERM and the closing of the ports, in which new clients are still served: for load balancers
+    /// to learn that this node goes.
+    #[arg(long, env = "STATOR_LAME_DUCK_MILLIS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(..=60_000))]
+    lame_duck_millis: u64,
     #[command(flatten)]
     tls: UpstreamTlsArgs,
     #[command(flatten)]
@@ -239,6 +244,14 @@ impl Command {
         }
     }
 
+    /// How long new clients are served after SIGTERM.
+    pub fn lame_duck(&self) -> Duration {
+        match self {
+            Self::Dev(_) => Duration::ZERO,
+            Self::Serve(args) => Duration::from_millis(args.lame_duck_millis),
+        }
+    }
+
     /// Everything checked, nothing opened yet.
     ///
     /// # Errors
@@ -317,6 +330,7 @@ impl ServeArgs {
             cluster,
             ops_listen,
             data_dir,
+            lame_duck_millis: _,
             tls,
             cache,
             key,

@@ -20,6 +20,7 @@ async fn main() -> anyhow::Result<()> {
     let Cli { command } = Cli::parse();
     let dev = matches!(command, Command::Dev(_));
     let telemetry = command.telemetry().clone();
+    let lame_duck = command.lame_duck();
     let options = command.options()?;
     let log_filter = telemetry::init(&telemetry)?;
     tls::install_crypto_provider();
@@ -40,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
         signal = shutdown::signal(running.tasks()) => { signal?; }
         failure = running.failed() => return Err(failure.into()),
     }
+    running.serve_on(lame_duck).await;
     let report = running.shutdown(GRACE).await;
     anyhow::ensure!(
         report.overdue.is_empty(),

@@ -452,6 +452,12 @@ impl Running {
         &self.tasks
     }
 
+    /// Is not ready any more and serves on for so long, for those who have not heard of it.
+    pub async fn serve_on(&self, lame_duck: Duration) {
+        self.readiness.set_not_ready("shutting down".to_owned());
+        tokio::time::sleep(lame_duck).await;
+    }
+
     /// Stops accepting, lets requests in flight end within `grace`, and stops.
     pub async fn shutdown(self, grace: Duration) -> ShutdownReport {
         self.readiness.set_not_ready("shutting down".to_owned());

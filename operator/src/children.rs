@@ -71,6 +71,14 @@ pub(crate) const STATEFUL_SET: (&str, &str, &str) = ("apps/v1", "StatefulSet", "
 pub(crate) const SERVICE: (&str, &str, &str) = ("v1", "Service", "services");
 pub(crate) const POD_DISRUPTION_BUDGET: (&str, &str, &str) =
     ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets");
+pub(crate) const SERVICE_ACCOUNT: (&str, &str, &str) = ("v1", "ServiceAccount", "serviceaccounts");
+pub(crate) const ROLE: (&str, &str, &str) = ("rbac.authorization.k8s.io/v1", "Role", "roles");
+pub(crate) const ROLE_BINDING: (&str, &str, &str) = (
+    "rbac.authorization.k8s.io/v1",
+    "RoleBinding",
+    "rolebindings",
+);
+pub(crate) const LEASE: (&str, &str, &str) = ("coordination.k8s.io/v1", "Lease", "leases");
 pub(crate) const NETWORK_POLICY: (&str, &str, &str) =
     ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies");
 
@@ -140,8 +148,12 @@ pub(crate) fn extend(object: &mut Value, more: Value) {
 #[cfg(test)]
 pub(crate) mod tests {
     use k8s_openapi::api::{
-        apps::v1::StatefulSet, core::v1::Service, networking::v1::NetworkPolicy,
+        apps::v1::StatefulSet,
+        coordination::v1::Lease,
+        core::v1::{Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
+        rbac::v1::{Role, RoleBinding},
     };
 
     use super::*;
@@ -153,6 +165,10 @@ pub(crate) mod tests {
             "Service" => again::<Service>(&child.body),
             "PodDisruptionBudget" => again::<PodDisruptionBudget>(&child.body),
             "NetworkPolicy" => again::<NetworkPolicy>(&child.body),
+            "ServiceAccount" => again::<ServiceAccount>(&child.body),
+            "Role" => again::<Role>(&child.body),
+            "RoleBinding" => again::<RoleBinding>(&child.body),
+            "Lease" => again::<Lease>(&child.body),
             other => panic!("no type for {other}"),
         };
         assert!(

@@ -4,6 +4,9 @@ use crate::crd::{DaxCluster, StorageCluster, table::DEFAULT_STORAGE_CLUSTER};
 
 /// The pods' label with the name of their `StorageCluster`.
 pub const STORAGE_CLUSTER_LABEL: &str = "stator.dev/storage-cluster";
+/// Most nodes of a `DaxCluster`: one primary and ten replicas, as in DAX.
+pub const DAX_REPLICAS_MAX: u32 = 11;
+
 /// The pods' label with the name of their `DaxCluster`.
 pub const DAX_CLUSTER_LABEL: &str = "stator.dev/dax-cluster";
 /// The pods' label with the name of their rack.
@@ -183,6 +186,45 @@ impl DaxNames {
     /// The Secret with the certificate that the operator makes.
     pub fn tls_secret(&self) -> String {
         format!("{}-dax-tls", self.cluster)
+    }
+
+    /// The Lease by which the cache nodes find their primary, and what a pod needs to hold it: its service account, the role
+    /// and the binding between them.
+    pub fn lease(&self) -> String {
+        self.stateful_set()
+    }
+
+    /// The pod of a node.
+    pub fn pod(&self, ordinal: u32) -> String {
+        format!("{}-{ordinal}", self.stateful_set())
+    }
+
+    /// All nodes that may ever be, as they find each other: `NAME=HOST:PORT`. Always as many, so that scaling changes no pod.
+    pub fn peers(&self) -> String {
+        let (nodes, namespace) = (self.nodes(), &self.namespace);
+        let peers: Vec<String> = (0..DAX_REPLICAS_MAX)
+            .map(|ordinal| {
+                let pod = self.pod(ordinal);
+                format!("{pod}={pod}.{nodes}.{namespace}.svc:{DAX_PEER_PORT}")
+            })
+            .collect();
+        peers.join(",")
+    }
+
+    /// The Secret with the authority of the cache nodes among themselves. Not the one that clients trust: whoever has a
+    /// certificate of this one may write as anybody.
+    pub fn peer_ca_secret(&self) -> String {
+        format!("{}-dax-peer-ca", self.cluster)
+    }
+
+    /// The Secret with the certificate that cache nodes show each other.
+    pub fn peer_tls_secret(&self) -> String {
+        format!("{}-dax-peer-tls", self.cluster)
+    }
+
+    /// Names that it is valid for.
+    pub fn peer_certificate_names(&self) -> Vec<String> {
+        vec![format!("*.{}.{}.svc", self.nodes(), self.namespace)]
     }
 
     /// Names that its certificate is valid for. Clients check the name in their URL, so the Service's come first.

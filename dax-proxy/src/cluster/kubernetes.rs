@@ -3,7 +3,7 @@
 
 use futures::future::BoxFuture;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -17,8 +17,8 @@ pub struct KubernetesLease {
     api: Api<Lease>,
     name: String,
     clock: SharedClock,
-    /// What was last read, for the members that only people look at.
-    read: Mutex<Option<LeaseSpec>>,
+    /// As it was last read: labels and owners are others' to set.
+    read: Mutex<Lease>,
 }
 
 impl KubernetesLease {
@@ -32,26 +32,34 @@ impl KubernetesLease {
             api: Api::default_namespaced(client),
             name: name.to_owned(),
             clock,
-            read: Mutex::new(None),
+            read: Mutex::default(),
         })
     }
 
-    fn spec(&self, record: &LeaseRecord) -> LeaseSpec {
+    /// The Lease with this record, on the version that was read.
+    fn with(&self, record: &LeaseRecord, version: Option<String>) -> Lease {
         let now = MicroTime(Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH));
-        let before = self.read.lock();
+        let mut lease = match version {
+            Some(_) => self.read.lock().clone(),
+            None => Lease::default(),
+        };
+        lease.metadata.name = Some(self.name.clone());
+        lease.metadata.resource_version = version;
+        lease.metadata.managed_fields = None;
+        let before = lease.spec.take();
         let ours = before
-            .as_ref()
             .filter(|before| before.holder_identity.as_deref() == Some(record.holder.as_str()));
-        LeaseSpec {
+        lease.spec = Some(LeaseSpec {
             holder_identity: Some(record.holder.clone()),
             lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
             acquire_time: ours
-                .and_then(|before| before.acquire_time.clone())
+                .and_then(|before| before.acquire_time)
                 .or_else(|| Some(now.clone())),
             renew_time: Some(now),
             lease_transitions: i32::try_from(record.transitions).ok(),
             ..LeaseSpec::default()
-        }
+        });
+        lease
     }
 }
 
@@ -61,8 +69,8 @@ impl LeaseStore for KubernetesLease {
             let Some(lease) = self.api.get_opt(&self.name).await.map_err(error)? else {
                 return Ok(None);
             };
+            *self.read.lock() = lease.clone();
             let spec = lease.spec.unwrap_or_default();
-            *self.read.lock() = Some(spec.clone());
             let record = LeaseRecord {
                 holder: spec.holder_identity.unwrap_or_default(),
                 transitions: u64::try_from(spec.lease_transitions.unwrap_or_default())
@@ -81,14 +89,7 @@ impl LeaseStore for KubernetesLease {
         Box::pin(async move {
             let parameters = PostParams::default();
             let exists = version.is_some();
-            let lease = Lease {
-                metadata: ObjectMeta {
-                    name: Some(self.name.clone()),
-                    resource_version: version,
-                    ..ObjectMeta::default()
-                },
-                spec: Some(self.spec(&record)),
-            };
+            let lease = self.with(&record, version);
             let written = if exists {
                 self.api.replace(&self.name, &parameters, &lease).await
             } else {

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::{
-    Child, NETWORK_POLICY, SERVICE, STATEFUL_SET, container_security_context, extend, labels,
-    owner, pod_security_context, probes,
+    Child, LEASE, NETWORK_POLICY, POD_DISRUPTION_BUDGET, ROLE, ROLE_BINDING, SERVICE,
+    SERVICE_ACCOUNT, STATEFUL_SET, container_security_context, extend, labels, owner,
+    pod_security_context, probes,
 };
 use crate::{
     crd::{DaxCluster, StorageCluster},
@@ -157,7 +158,13 @@ pub fn children(
             names.service(),
             json!({"spec": {"type": "ClusterIP", "selector": selector, "ports": [client_port, tls_port]}}),
         ),
+        child(
+            POD_DISRUPTION_BUDGET,
+            names.stateful_set(),
+            json!({"spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector}}}),
+        ),
     ];
+    children.extend(election(&names, &child));
     if defaults.network_policies {
         children.push(child(
             NETWORK_POLICY,
@@ -205,14 +212,69 @@ pub fn children(
     Ok(children)
 }
 
+/// The Lease by which the nodes find their primary, and the right to hold it; no other right.
+fn election(
+    names: &DaxNames,
+    child: &dyn Fn((&'static str, &'static str, &'static str), String, Value) -> Child,
+) -> [Child; 4] {
+    let name = names.lease();
+    [
+        // Its holder is the nodes' business.
+        child(LEASE, name.clone(), json!({})),
+        child(
+            SERVICE_ACCOUNT,
+            name.clone(),
+            json!({"automountServiceAccountToken": false}),
+        ),
+        child(
+            ROLE,
+            name.clone(),
+            json!({"rules": [{
+                "apiGroups": ["coordination.k8s.io"],
+                "resources": ["leases"],
+                "resourceNames": [name],
+                "verbs": ["get", "update"],
+            }]}),
+        ),
+        child(
+            ROLE_BINDING,
+            name.clone(),
+            json!({
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": names.namespace}],
+            }),
+        ),
+    ]
+}
+
+/// Nodes apart from each other where that is possible.
+fn spread(names: &DaxNames) -> Value {
+    let over = |key: &str| {
+        json!({
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": {DAX_CLUSTER_LABEL: names.cluster}},
+        })
+    };
+    json!([
+        over("topology.kubernetes.io/zone"),
+        over("kubernetes.io/hostname")
+    ])
+}
+
 fn pod(
     cluster: &DaxCluster,
     upstream: &ResolvedUpstream,
     defaults: &Defaults,
 ) -> Result<Value, DaxError> {
     let spec = &cluster.spec;
+    let names = DaxNames::of(cluster);
     let mut pod = json!({
-        "automountServiceAccountToken": false,
+        // For the Lease.
+        "serviceAccountName": names.lease(),
+        "automountServiceAccountToken": true,
+        "topologySpreadConstraints": spread(&names),
         "enableServiceLinks": false,
         "securityContext": pod_security_context(),
         "terminationGracePeriodSeconds": 30,
@@ -220,6 +282,7 @@ fn pod(
         "volumes": [
             {"name": "callers", "secret": {"secretName": upstream.callers_secret, "defaultMode": 0o440}},
             {"name": "tls", "secret": {"secretName": tls_secret(cluster), "defaultMode": 0o440}},
+            {"name": "peer-tls", "secret": {"secretName": names.peer_tls_secret(), "defaultMode": 0o440}},
             {"name": "tmp", "emptyDir": {}},
         ],
     });
@@ -248,6 +311,8 @@ fn container(
 ) -> Result<Value, DaxError> {
     let spec = &cluster.spec;
     let memory_bytes = bytes("memory", &spec.memory)?;
+    let names = DaxNames::of(cluster);
+    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
     let key = |name: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": upstream.key_secret, "key": name}}});
     let mut container = json!({
         "name": "dax-proxy",
@@ -267,9 +332,19 @@ fn container(
             format!("--tls-listen=0.0.0.0:{DAX_TLS_PORT}"),
             "--tls-dir=/etc/stator/tls",
             format!("--peer-listen=0.0.0.0:{DAX_PEER_PORT}"),
+            format!("--peers={}", names.peers()),
+            format!("--lease={}", names.lease()),
+            "--peer-tls-dir=/etc/stator/peer-tls",
             format!("--ops-listen=0.0.0.0:{DAX_OPS_PORT}"),
+            // Until every kube node has taken the pod out of its Services.
+            "--lame-duck-millis=3000",
         ],
-        "env": [key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY")],
+        "env": [
+            key("AWS_ACCESS_KEY_ID"),
+            key("AWS_SECRET_ACCESS_KEY"),
+            field("STATOR_NODE_NAME", "metadata.name"),
+            field("STATOR_ADVERTISE", "status.podIP"),
+        ],
         "ports": [
             {"name": "dax", "containerPort": DAX_PORT, "protocol": "TCP"},
             {"name": "dax-tls", "containerPort": DAX_TLS_PORT, "protocol": "TCP"},
@@ -281,6 +356,7 @@ fn container(
             {"name": "data", "mountPath": "/data"},
             {"name": "callers", "mountPath": "/etc/stator/callers", "readOnly": true},
             {"name": "tls", "mountPath": "/etc/stator/tls", "readOnly": true},
+            {"name": "peer-tls", "mountPath": "/etc/stator/peer-tls", "readOnly": true},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::{apps::v1::StatefulSet, coordination::v1::Lease};
 use kube::{Api, Resource as _, core::DeserializeGuard, runtime::controller::Action};
 
 use super::{Context, ReconcileError, readable, secrets};
@@ -88,20 +88,28 @@ pub async fn reconcile_dax_cluster(
     } else {
         secrets::dax_certificates(&names, context).await?;
     }
-    let mut set = StatefulSet::default();
+    secrets::dax_peer_certificates(&names, context).await?;
+    let (mut set, mut lease) = (StatefulSet::default(), Lease::default());
     for child in children {
         let (live, _) = context.kubernetes.converge(&child).await?;
-        if child.kind == "StatefulSet" {
-            set = serde_json::from_value(live).map_err(kube::Error::SerdeError)?;
+        match child.kind {
+            "StatefulSet" => set = serde_json::from_value(live).map_err(kube::Error::SerdeError)?,
+            "Lease" => lease = serde_json::from_value(live).map_err(kube::Error::SerdeError)?,
+            _ => (),
         }
     }
     let plan = plan(
         &cluster,
         &set,
+        &lease,
         dax::image(&cluster, &context.defaults),
         &names,
     );
     report(&cluster, plan.status, &plan.health, context).await?;
+    if let Some(event) = plan.event {
+        let object = cluster.object_ref(&());
+        context.kubernetes.publish(&object, &event).await;
+    }
     Ok(context.again(plan.again))
 }
 

@@ -80,6 +80,23 @@ pub(super) async fn dax_certificates(
     wanted.make(context).await
 }
 
+/// The authority and the certificate of cache nodes among themselves, made where they are missing.
+pub(super) async fn dax_peer_certificates(
+    names: &DaxNames,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    let wanted = Certificates {
+        namespace: &names.namespace,
+        belongs_to: (DAX_CLUSTER_LABEL, &names.cluster),
+        authority_secret: names.peer_ca_secret(),
+        authority_name: format!("stator cache nodes {}.{}", names.cluster, names.namespace),
+        secret: names.peer_tls_secret(),
+        common_name: names.nodes(),
+        host_names: names.peer_certificate_names(),
+    };
+    wanted.make(context).await
+}
+
 /// What is missing in a Secret with a certificate that somebody else has made; `None` if it is whole.
 pub(super) async fn missing_of_given_certificate(
     namespace: &str,

@@ -25,6 +25,7 @@ use super::storage_cluster::Volume;
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
     printcolumn(name = "Ready-Replicas", type_ = "integer", json_path = ".status.readyReplicas"),
+    printcolumn(name = "Primary", type_ = "string", json_path = ".status.primary"),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
@@ -38,11 +39,11 @@ use super::storage_cluster::Volume;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DaxClusterSpec {
-    /// Number of cache nodes.
+    /// Number of cache nodes: one primary, and replicas that take over from it.
     #[serde(default = "default_replicas")]
     #[schemars(schema_with = "replicas")]
-    #[x_kube(validation = Rule::new("self == 1")
-        .message("replicas must be 1: a cache has one node until this version's successor has the protocol between cache nodes"))]
+    #[x_kube(validation = Rule::new("self >= 1 && self <= 11")
+        .message("replicas must be between 1 and 11: one primary and up to ten replicas"))]
     pub replicas: i32,
     /// Memory for cached items and query results, as a Kubernetes quantity.
     #[serde(default = "default_memory")]
@@ -225,4 +226,7 @@ pub struct DaxClusterStatus {
     /// Where clients of the native protocol connect under TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_endpoint: Option<String>,
+    /// Pod of the node that orders the writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
 }

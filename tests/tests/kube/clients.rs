@@ -16,7 +16,7 @@ pub(crate) fn root_key() -> (String, String) {
     (read("AWS_ACCESS_KEY_ID"), read("AWS_SECRET_ACCESS_KEY"))
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     std::env::var_os("STATOR_PYTHON").map_or_else(|| "python3".into(), PathBuf::from)
 }
 
@@ -29,7 +29,7 @@ fn aws() -> PathBuf {
 }
 
 /// A client program with an SDK's environment and nothing of the machine's own configuration.
-fn client(program: PathBuf, endpoint: &Endpoint) -> Command {
+pub(crate) fn client(program: PathBuf, endpoint: &Endpoint) -> Command {
     let (id, secret) = root_key();
     let mut command = Command::new(program);
     command

@@ -16,6 +16,7 @@
     reason = "a test of real processes in real time"
 )]
 
+mod cache_cluster;
 mod chart;
 mod clients;
 mod endpoints;

@@ -124,7 +124,11 @@ fn what_cannot_be_changed_is_refused_and_the_message_says_why() {
         "volume cannot be changed yet",
     );
     let dax = "daxcluster/default";
-    fixed(dax, r#"{"replicas": 3}"#, "replicas must be 1");
+    fixed(
+        dax,
+        r#"{"replicas": 12}"#,
+        "replicas must be between 1 and 11",
+    );
     fixed(
         dax,
         r#"{"volume": {"size": "2Gi"}}"#,
@@ -182,7 +186,7 @@ fn a_manifest_that_breaks_a_rule_is_refused_and_the_field_is_named() {
     try_apply(&numeric).unwrap();
     delete("table", "numeric");
     check(
-        "{apiVersion: stator.dev/v1alpha1, kind: DaxCluster, metadata: {name: two}, spec: {replicas: 2}}",
+        "{apiVersion: stator.dev/v1alpha1, kind: DaxCluster, metadata: {name: two}, spec: {replicas: 12}}",
         "replicas",
     );
 }
