@@ -11,7 +11,9 @@
 //! 3. *A replica serves hits only under a lease*, counted from when it asked ([`following`]). A session begins with nothing:
 //!    what was held, and what is being fetched, belongs to another generation of every table.
 //! 4. *The primary serves hits and acknowledges writes only while it surely is the primary* ([`election`]), and grants no
-//!    lease beyond that. So when another takes over, no hit is served anywhere; the new primary begins with nothing.
+//!    lease beyond that. So when another takes over, no hit is served anywhere. The new primary begins with what it holds
+//!    if the lease says that it was in sync, else with nothing: the old one acknowledged nothing without a replica before it
+//!    had taken it off that list.
 //! 5. *A node that sees no primary serves from the store*, strongly, and stores nothing. It acknowledges a write only when
 //!    it has been settled: by the primary, if there is one by then, or because every node says that it is not the primary
 //!    and has dropped the key. A node that can learn neither refuses writes before it sends them; so does one that finds the
@@ -372,9 +374,11 @@ impl Cluster {
             session = join.session,
             "a replica has joined"
         );
+        let warm = Sessions::warm(Arc::clone(&session), Arc::clone(&self.caches));
         let run =
             Arc::clone(&self.sessions).run(session, peer.clone(), Arc::clone(&self.transport));
         self.tasks.spawn_background("session", run);
+        self.tasks.spawn_background("warming", warm);
         Admission::Granted
     }
 
@@ -399,13 +403,20 @@ impl Cluster {
         let mut leading = false;
         loop {
             let before = self.view.lock().clone();
-            let view = candidate.round(&before).await;
+            let (in_sync, removals) = self.sessions.in_sync();
+            let view = candidate.round(&before, in_sync).await;
+            // A list is written by who has held the lease already; without a lease nobody takes over.
+            let written = leading && matches!(&view, View::Mine { .. });
+            if written && (view != before || matches!(&view, View::Mine { until: None, .. })) {
+                self.sessions.listed(removals);
+            }
             if !token.is_cancelled() {
                 self.take_view(view, &mut leading);
             }
             tokio::select! {
                 biased;
                 () = token.cancelled() => break,
+                () = self.sessions.wants_listing() => {}
                 () = tokio::time::sleep(ROUND) => {}
             }
         }
@@ -423,12 +434,19 @@ impl Cluster {
     fn take_view(&self, view: View, leading: &mut bool) {
         let now = Instant::now();
         match &view {
-            View::Mine { until, epoch } if until.is_none_or(|until| now < until) => {
+            View::Mine {
+                until,
+                epoch,
+                in_sync,
+            } if until.is_none_or(|until| now < until) => {
                 if self.sessions.tenure(now).is_none() {
-                    // What is held may be older than what was written while this node could not know.
                     self.following.end();
-                    self.caches.apply(&Change::DropAll, now);
-                    info!(epoch, "this node is the primary");
+                    // What is held may be older than what was written while this node could not know.
+                    let warm = *in_sync && self.following.is_clean();
+                    if !warm {
+                        self.caches.apply(&Change::DropAll, now);
+                    }
+                    info!(epoch, warm, "this node is the primary");
                 }
                 self.sessions.hold(*until, now);
                 self.following.lead(*until);
@@ -498,6 +516,8 @@ impl Cluster {
         )]
         let session = self.random.next_u128() as u64;
         self.following.begin(session, primary);
+        // The primary takes the join for the word that nothing is held from before it.
+        self.caches.apply(&Change::DropAll, Instant::now());
         let join = Join {
             session,
             member: self.me.clone(),

@@ -1,15 +1,17 @@
 //! What a node of a cluster is made of: the caches and the cluster, each told of the other.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use stator_model::{KeyAttribute, KeySchema, ScalarType};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Failure, throttled};
 use crate::attribute_lists::ListRegistry;
-use crate::cache::{CacheKey, CachedItem, ItemCache, Observer, TableId, WriteOutcome};
+use crate::cache::{CacheKey, CachedItem, ItemCache, Observer, TableHandle, TableId, WriteOutcome};
 use crate::cluster::{Caches, Change, Cluster, Door, Forward, Sessions, TableIdentity};
 use crate::native::{AttributeList, AttributeLists as _};
 use crate::operations::policy::handling;
@@ -113,9 +115,58 @@ fn key_schema(key: &[(String, String)]) -> Option<KeySchema> {
 pub(crate) struct LocalCaches {
     pub(crate) items: Arc<ItemCache<Failure>>,
     pub(crate) tables: Arc<Tables>,
+    /// Tables that the primary has told of and nobody here has asked for: what is stored of them must be found when
+    /// somebody does.
+    told: Mutex<BTreeMap<TableId, TableHandle>>,
 }
 
+impl LocalCaches {
+    pub(crate) fn new(items: Arc<ItemCache<Failure>>, tables: Arc<Tables>) -> Self {
+        Self {
+            items,
+            tables,
+            told: Mutex::default(),
+        }
+    }
+
+    /// The table of a change, known here from now on.
+    fn told(&self, id: TableId) -> Option<TableHandle> {
+        if let Some(table) = self.tables.handle(id) {
+            return Some(table);
+        }
+        let mut told = self.told.lock();
+        if told.len() >= TOLD_MAX {
+            return None;
+        }
+        let table = self.tables.make_handle(id);
+        Some(told.entry(id).or_insert(table).clone())
+    }
+}
+
+/// Tables that nobody has asked for, remembered for what is told of them.
+const TOLD_MAX: usize = 1_024;
+
 impl Caches for LocalCaches {
+    fn keys(&self) -> Vec<CacheKey> {
+        self.items.keys()
+    }
+
+    fn tell(&self, key: &CacheKey, now: Instant, tell: &dyn Fn(&Change)) {
+        let Some((table, _)) = CacheKey::from_bytes(key.as_bytes()) else {
+            return;
+        };
+        let Some(table) = self.tables.handle(table) else {
+            return;
+        };
+        self.items.tell_held(&table, key, now, |item, age| {
+            tell(&Change::Store {
+                key: key.as_bytes().to_vec(),
+                item: item.item_json().map(<[u8]>::to_vec),
+                age_millis: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            });
+        });
+    }
+
     fn apply(&self, change: &Change, now: Instant) {
         let held = |key: &[u8]| {
             let (table, key) = CacheKey::from_bytes(key)?;
@@ -127,8 +178,9 @@ impl Caches for LocalCaches {
                 item,
                 age_millis,
             } => {
-                // Of a table that nobody has asked for here nothing could be found.
-                if let Some((table, key)) = held(key) {
+                let entry = CacheKey::from_bytes(key);
+                let entry = entry.and_then(|(table, key)| Some((self.told(table)?, key)));
+                if let Some((table, key)) = entry {
                     let item = match item {
                         Some(json) => CachedItem::from_item_json(json),
                         None => CachedItem::Absent,
@@ -145,8 +197,15 @@ impl Caches for LocalCaches {
                     self.items.changed_elsewhere(&table, key, now);
                 }
             }
-            Change::DropTable { table } => self.tables.forget_id(TableId::from_bytes(*table)),
-            Change::DropAll => self.tables.forget_all(),
+            Change::DropTable { table } => {
+                let id = TableId::from_bytes(*table);
+                self.tables.forget_id(id);
+                self.told.lock().remove(&id);
+            }
+            Change::DropAll => {
+                self.tables.forget_all();
+                self.told.lock().clear();
+            }
         }
     }
 }

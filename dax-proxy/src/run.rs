@@ -348,10 +348,7 @@ impl Running {
         });
         let joining = match (cluster, telling, peers) {
             (Some(cluster), Some(telling), Some(listener)) => {
-                let caches = LocalCaches {
-                    items: Arc::clone(&items),
-                    tables: Arc::clone(&tables),
-                };
+                let caches = LocalCaches::new(Arc::clone(&items), Arc::clone(&tables));
                 let me = Member {
                     name: cluster.name.clone(),
                     node_id: native_node_id(node_id),

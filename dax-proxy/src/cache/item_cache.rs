@@ -172,6 +172,28 @@ impl<E: Clone> ItemCache<E> {
             .finish(WriteOutcome::Unknown, now);
     }
 
+    /// The keys of what is held.
+    pub fn keys(&self) -> Vec<CacheKey> {
+        self.store.keys()
+    }
+
+    /// What is held under a key, if it is still good, with its age; `tell` is called in the key's critical section.
+    pub fn tell_held(
+        &self,
+        table: &TableHandle,
+        key: &CacheKey,
+        now: Instant,
+        tell: impl FnOnce(&CachedItem, Duration),
+    ) {
+        let _fences = self.shard(key).lock();
+        if let (Some(item), Some(stored)) = (
+            self.lookup(table, key.as_bytes(), now),
+            self.store.get(key.as_bytes()),
+        ) {
+            tell(&item, now.saturating_duration_since(stored.stored_at));
+        }
+    }
+
     /// How full it is.
     pub fn usage(&self) -> Usage {
         self.store.usage()

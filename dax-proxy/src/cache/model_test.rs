@@ -57,6 +57,10 @@ impl Store<StoredItem> for Arc<DrivenStore> {
     fn remove(&self, key: &[u8]) {
         self.0.lock().remove(key);
     }
+    fn keys(&self) -> Vec<CacheKey> {
+        Vec::new()
+    }
+
     fn usage(&self) -> Usage {
         Usage::default()
     }

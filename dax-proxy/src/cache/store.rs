@@ -24,6 +24,8 @@ pub trait Store<V>: Send + Sync {
     fn insert(&self, key: CacheKey, value: V);
     /// Forgets one key.
     fn remove(&self, key: &[u8]);
+    /// The keys held.
+    fn keys(&self) -> Vec<CacheKey>;
     /// How full it is and what it has lost.
     fn usage(&self) -> Usage;
 }
@@ -89,6 +91,10 @@ impl<V: Weigh + Clone + Send + Sync + 'static> Store<V> for MokaStore<V> {
 
     fn remove(&self, key: &[u8]) {
         self.cache.invalidate(key);
+    }
+
+    fn keys(&self) -> Vec<CacheKey> {
+        self.cache.iter().map(|(key, _)| (*key).clone()).collect()
     }
 
     fn usage(&self) -> Usage {

@@ -19,12 +19,15 @@ pub(crate) const ROUND: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_millis(800);
 
 /// What the lease holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseRecord {
     /// Name of the primary among the peers; empty: given back.
     pub holder: String,
     /// How often the holder has changed.
     pub transitions: u64,
+    /// Names of the replicas that have carried out all that the holder has acknowledged, and may take over with what they
+    /// hold. The holder acknowledges nothing without one of them before it has taken it off this list.
+    pub in_sync: Vec<String>,
 }
 
 /// The lease cannot be read or written.
@@ -71,6 +74,8 @@ pub(crate) enum View {
         until: Option<Instant>,
         /// Counts the holders.
         epoch: u64,
+        /// Whether it was so before, or this node was in sync when it took over.
+        in_sync: bool,
     },
     /// Another is, as far as can be seen.
     Other {
@@ -78,6 +83,8 @@ pub(crate) enum View {
         holder: String,
         /// Before the lease was last read; `None`: there is no lease, and it is this node for ever.
         read_at: Option<Instant>,
+        /// Who may take over with what it holds.
+        in_sync: Vec<String>,
     },
     /// The lease has never been read.
     Unknown,
@@ -85,14 +92,16 @@ pub(crate) enum View {
 
 impl View {
     /// Whether a peer that refuses connections is surely not the primary. A refusal may come from something in between, so
-    /// it counts only beside a lease that has been read after `since` and names another. Without a lease it must do.
+    /// it counts only beside a lease that has been read after `since`, and neither names it nor lets it take over with what
+    /// it holds. Without a lease it must do.
     pub(crate) fn exonerates(&self, peer: &str, since: Instant) -> bool {
         match self {
             Self::Other { read_at: None, .. } => true,
             Self::Other {
                 holder,
                 read_at: Some(read_at),
-            } => holder != peer && *read_at >= since,
+                in_sync,
+            } => holder != peer && *read_at >= since && !in_sync.iter().any(|name| name == peer),
             Self::Mine { .. } | Self::Unknown => false,
         }
     }
@@ -124,23 +133,25 @@ impl Candidate {
         }
     }
 
-    /// Looks at the lease, and takes or renews it if it may. `before` is what was known; it stays where the lease cannot
-    /// be reached.
-    pub(crate) async fn round(&mut self, before: &View) -> View {
+    /// Looks at the lease, and takes or renews it if it may, with those replicas `in_sync`. `before` is what was known; it
+    /// stays where the lease cannot be reached.
+    pub(crate) async fn round(&mut self, before: &View, in_sync: Vec<String>) -> View {
         if let Electorate::Fixed(primary) = &self.electorate {
             return if *primary == self.me {
                 View::Mine {
                     until: None,
                     epoch: 0,
+                    in_sync: true,
                 }
             } else {
                 View::Other {
                     holder: primary.clone(),
                     read_at: None,
+                    in_sync: Vec::new(),
                 }
             };
         }
-        match tokio::time::timeout(PATIENCE, self.try_round()).await {
+        match tokio::time::timeout(PATIENCE, self.try_round(in_sync)).await {
             Ok(Ok(view)) => view,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the lease cannot be reached");
@@ -153,20 +164,17 @@ impl Candidate {
         }
     }
 
-    async fn try_round(&mut self) -> Result<View, LeaseError> {
+    async fn try_round(&mut self, in_sync: Vec<String>) -> Result<View, LeaseError> {
         let Electorate::Lease(store) = &self.electorate else {
             return Err(LeaseError("there is none".to_owned()));
         };
         let read_at = Some(Instant::now());
         let read = store.read().await?;
-        let (holder, transitions, version) = match &read {
-            Some((record, version)) => (
-                record.holder.as_str(),
-                record.transitions,
-                Some(version.clone()),
-            ),
-            None => ("", 0, None),
+        let (record, version) = match read {
+            Some((record, version)) => (record, Some(version)),
+            None => (LeaseRecord::default(), None),
         };
+        let (holder, transitions) = (record.holder.as_str(), record.transitions);
         let decision = decide(
             &self.me,
             holder,
@@ -176,27 +184,34 @@ impl Candidate {
         );
         if decision == Decision::Leave {
             return Ok(View::Other {
-                holder: holder.to_owned(),
+                holder: record.holder,
                 read_at,
+                in_sync: record.in_sync,
             });
         }
-        let transitions = transitions + u64::from(holder != self.me);
-        let record = LeaseRecord {
+        let held = holder == self.me;
+        let was_in_sync = held || record.in_sync.contains(&self.me);
+        let transitions = transitions + u64::from(!held);
+        let taken = LeaseRecord {
             holder: self.me.clone(),
             transitions,
+            // Who takes over knows of nobody yet.
+            in_sync: if held { in_sync } else { Vec::new() },
         };
         // Counted from before the write is sent: the others count from when they see it.
         let sent = Instant::now();
-        if store.write(record, version).await? {
+        if store.write(taken, version).await? {
             return Ok(View::Mine {
                 until: Some(sent + TENURE),
                 epoch: transitions,
+                in_sync: was_in_sync,
             });
         }
         // Who was faster is seen in the next round.
         Ok(View::Other {
-            holder: holder.to_owned(),
+            holder: record.holder,
             read_at,
+            in_sync: record.in_sync,
         })
     }
 

@@ -1,12 +1,13 @@
 //! A replica's side: what it may serve, and what it is told.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::message::{Applied, Apply, Change, Member};
+use crate::cache::CacheKey;
 
 /// Until when hits may be served: one number, because every hit looks at it.
 pub(crate) struct HitsUntil {
@@ -47,11 +48,20 @@ impl HitsUntil {
 pub(crate) trait Caches: Send + Sync + 'static {
     /// Carries a change out.
     fn apply(&self, change: &Change, now: Instant);
+
+    /// The keys of what is held.
+    fn keys(&self) -> Vec<CacheKey>;
+
+    /// Tells what is held under a key, if it still is: in the critical section of the key, so that it is told before what
+    /// is decided about the key later.
+    fn tell(&self, key: &CacheKey, now: Instant, tell: &dyn Fn(&Change));
 }
 
 /// The session with the primary, if there is one.
 pub(crate) struct Following {
     hits: HitsUntil,
+    /// Whether all that is held was stored under a session that the primary knew, or by this node as the primary.
+    clean: AtomicBool,
     state: Mutex<Option<Followed>>,
 }
 
@@ -71,6 +81,7 @@ impl Following {
     pub(crate) fn nobody(base: Instant) -> Self {
         Self {
             hits: HitsUntil::never(base),
+            clean: AtomicBool::new(false),
             state: Mutex::new(None),
         }
     }
@@ -84,7 +95,13 @@ impl Following {
     pub(crate) fn lead(&self, until: Option<Instant>) {
         let mut state = self.state.lock();
         *state = None;
+        self.clean.store(true, Ordering::Release);
         self.hits.set(until);
+    }
+
+    /// Whether nothing is held from before a session that the primary knew.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.clean.load(Ordering::Acquire)
     }
 
     /// Nothing is served any more. The session that ended, to tell the primary.
@@ -99,6 +116,7 @@ impl Following {
     pub(crate) fn begin(&self, session: u64, primary: usize) {
         let mut state = self.state.lock();
         self.hits.end();
+        self.clean.store(false, Ordering::Release);
         *state = Some(Followed {
             session,
             primary,
@@ -108,12 +126,13 @@ impl Following {
         });
     }
 
-    /// The primary knows the session. The caller drops all that is held before it asks for a lease.
+    /// The primary knows the session. The caller has dropped all that was held.
     pub(crate) fn joined(&self, session: u64) {
         if let Some(followed) = self.state.lock().as_mut()
             && followed.session == session
         {
             followed.joined = true;
+            self.clean.store(true, Ordering::Release);
         }
     }
 
@@ -189,6 +208,12 @@ mod tests {
         fn apply(&self, change: &Change, _: Instant) {
             self.0.lock().push(change.clone());
         }
+
+        fn keys(&self) -> Vec<CacheKey> {
+            Vec::new()
+        }
+
+        fn tell(&self, _: &CacheKey, _: Instant, _: &dyn Fn(&Change)) {}
     }
 
     fn drop_of(key: u8) -> Change {

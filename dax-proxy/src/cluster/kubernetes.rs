@@ -12,6 +12,9 @@ use stator_kit::clock::SharedClock;
 
 use super::election::{DURATION, LeaseError, LeaseRecord, LeaseStore};
 
+/// Annotation of the Lease with the names of the replicas that may take over with what they hold, separated by commas.
+const IN_SYNC: &str = "stator.dev/in-sync";
+
 /// [`LeaseStore`] in the API server.
 pub struct KubernetesLease {
     api: Api<Lease>,
@@ -46,6 +49,8 @@ impl KubernetesLease {
         lease.metadata.name = Some(self.name.clone());
         lease.metadata.resource_version = version;
         lease.metadata.managed_fields = None;
+        let annotations = lease.metadata.annotations.get_or_insert_default();
+        annotations.insert(IN_SYNC.to_owned(), record.in_sync.join(","));
         let before = lease.spec.take();
         let ours = before
             .filter(|before| before.holder_identity.as_deref() == Some(record.holder.as_str()));
@@ -70,11 +75,18 @@ impl LeaseStore for KubernetesLease {
                 return Ok(None);
             };
             *self.read.lock() = lease.clone();
-            let spec = lease.spec.unwrap_or_default();
+            let spec = lease.spec.clone().unwrap_or_default();
+            let in_sync = lease.metadata.annotations.as_ref();
+            let in_sync = in_sync.and_then(|annotations| annotations.get(IN_SYNC));
+            let in_sync = in_sync.map(|names| {
+                let names = names.split(',').filter(|name| !name.is_empty());
+                names.map(ToOwned::to_owned).collect()
+            });
             let record = LeaseRecord {
                 holder: spec.holder_identity.unwrap_or_default(),
                 transitions: u64::try_from(spec.lease_transitions.unwrap_or_default())
                     .unwrap_or_default(),
+                in_sync: in_sync.unwrap_or_default(),
             };
             let version = lease.metadata.resource_version.unwrap_or_default();
             Ok(Some((record, version)))

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::following::Caches;
 use super::message::{Applied, Apply, Change, Member, Renewal};
 use super::peer::Peer;
 use super::transport::{Transport, call};
@@ -32,19 +33,46 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Told at once: a message, and what waits behind it.
 const BATCH_BYTES: usize = 1024 * 1024;
 const BATCH_CHANGES: usize = 1_024;
+/// What waits for a replica that is being warmed: a write waits behind it.
+const WARM_BYTES: usize = 256 * 1024;
 /// What may wait for one replica; one that is further behind is expelled.
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// All sessions of this node's time as the primary.
-#[derive(Default)]
 pub(crate) struct Sessions {
+    /// Which tenure, and how many of its removals the lease has been written without.
+    listing: watch::Sender<Listing>,
+    /// A replica is to be taken off the list.
+    unlist: Notify,
     /// Whether there may be a session: what is asked for every change.
     any: AtomicBool,
     state: Mutex<State>,
 }
 
+/// How far the list of replicas in sync has been written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Listing {
+    /// 0: this node is not the primary.
+    tenure: u64,
+    /// Removals that the written list reflects.
+    removals: u64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            listing: watch::Sender::new(Listing::default()),
+            unlist: Notify::new(),
+            any: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// Replicas that have been taken off the list, ever.
+    removals: u64,
     tenure: Option<Tenure>,
     /// Counts the tenures of this process: what began in one is not acknowledged in another.
     number: u64,
@@ -209,6 +237,10 @@ impl Sessions {
         state.number += 1;
         let number = state.number;
         state.tenure = Some(Tenure { number, until });
+        self.listing.send_replace(Listing {
+            tenure: number,
+            removals: state.removals,
+        });
         true
     }
 
@@ -216,7 +248,50 @@ impl Sessions {
     pub(crate) fn give_up(&self) {
         let mut state = self.state.lock();
         state.tenure = None;
+        self.listing.send_replace(Listing::default());
         state.end_all();
+    }
+
+    /// The replicas in sync, to be written into the lease, with what [`Self::listed`] is told then.
+    pub(crate) fn in_sync(&self) -> (Vec<String>, u64) {
+        let state = self.state.lock();
+        let promising = state
+            .open
+            .iter()
+            .filter(|session| !session.lease.lock().condemned);
+        let names = promising.map(|session| session.member.name.clone());
+        (names.collect(), state.removals)
+    }
+
+    /// That list has been written.
+    pub(crate) fn listed(&self, removals: u64) {
+        self.listing.send_modify(|listing| {
+            listing.removals = listing.removals.max(removals);
+        });
+    }
+
+    /// Waits until the list is to be written without a replica.
+    pub(crate) async fn wants_listing(&self) {
+        self.unlist.notified().await;
+    }
+
+    /// Takes a replica off the list, and waits until it is written so or this node is not the primary any more.
+    async fn take_off(&self, id: u64) {
+        let (tenure, removals) = {
+            let mut state = self.state.lock();
+            state.open.retain(|session| session.id != id);
+            self.any.store(!state.open.is_empty(), Ordering::Release);
+            state.removals += 1;
+            let tenure = state.tenure.map_or(0, |tenure| tenure.number);
+            (tenure, state.removals)
+        };
+        self.unlist.notify_one();
+        let mut listing = self.listing.subscribe();
+        let written = listing
+            .wait_for(|listing| listing.tenure != tenure || listing.removals >= removals)
+            .await;
+        // The sender lives as long as this.
+        drop(written);
     }
 
     /// The tenure in force; `None` if this node is not the primary.
@@ -262,17 +337,17 @@ impl Sessions {
         self.tenure(Instant::now()) == Some(tenure)
     }
 
-    /// A replica joins. Its earlier session has ended by its own word. `None`: this node is not the primary.
+    /// A replica joins. Its earlier session gets no more leases and ends when the replica says that it does not know it, or
+    /// when its lease has run out: this join may be a late one, and the other session the one that is in force.
+    /// `None`: this node is not the primary.
     pub(crate) fn join(&self, id: u64, member: Member, now: Instant) -> Option<Arc<Session>> {
         let mut state = self.state.lock();
         state.tenure.filter(|tenure| tenure.holds(now))?;
-        state.open.retain(|session| {
-            let other = session.member.name != member.name;
-            if !other {
-                session.end();
+        for session in &state.open {
+            if session.member.name == member.name {
+                session.lease.lock().condemned = true;
             }
-            other
-        });
+        }
         let session = Session::new(id, member, now);
         state.open.push(Arc::clone(&session));
         self.any.store(true, Ordering::Release);
@@ -307,6 +382,24 @@ impl Sessions {
         }
     }
 
+    /// Tells a replica that has joined what is held here, as fast as it takes it: the task of a new session.
+    pub(crate) async fn warm(session: Arc<Session>, caches: Arc<dyn Caches>) {
+        for key in caches.keys() {
+            while session.queue.lock().bytes > WARM_BYTES {
+                tokio::time::sleep(PAUSE / 4).await;
+                if session.has_ended() {
+                    return;
+                }
+            }
+            if session.has_ended() {
+                return;
+            }
+            let now = Instant::now();
+            caches.tell(&key, now, &|change| session.push(change, now));
+            tokio::task::consume_budget().await;
+        }
+    }
+
     /// This node and its replicas.
     pub(crate) fn members(&self, me: &Member) -> Vec<Member> {
         self.state.lock().members(me)
@@ -325,7 +418,11 @@ impl Sessions {
         transport: Arc<dyn Transport>,
     ) {
         let why = tell(&session, &peer, transport.as_ref()).await;
-        session.end();
+        if !session.has_ended() {
+            // What it holds may be older now than what is acknowledged: it must not take over with it.
+            self.take_off(session.id).await;
+            session.end();
+        }
         self.leave(session.id);
         tracing::info!(
             replica = peer.name,
@@ -406,7 +503,9 @@ impl State {
             leader: true,
             ..me.clone()
         };
-        let others = self.open.iter().map(|session| session.member.clone());
+        let others = self.open.iter();
+        let others = others.filter(|session| !session.lease.lock().condemned);
+        let others = others.map(|session| session.member.clone());
         std::iter::once(me).chain(others).collect()
     }
 }

@@ -190,6 +190,11 @@ impl Tables {
         self.generations.known(id)
     }
 
+    /// The same, as if somebody had asked for it.
+    pub(crate) fn make_handle(&self, id: TableId) -> TableHandle {
+        self.generations.handle(id)
+    }
+
     /// The id of the table that has that name, as far as it is known.
     pub(crate) fn id_of(&self, name: &str) -> Option<TableId> {
         self.current(name).map(|table| table.handle.id())

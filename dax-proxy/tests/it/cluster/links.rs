@@ -125,6 +125,15 @@ impl TestLease {
             .unwrap_or_default()
     }
 
+    /// The replicas that may take over with what they hold.
+    pub(crate) fn in_sync(&self) -> Vec<String> {
+        let shared = self.shared.lock();
+        shared
+            .as_ref()
+            .map(|(record, _)| record.in_sync.clone())
+            .unwrap_or_default()
+    }
+
     fn reached(&self) -> Result<(), LeaseError> {
         match self.reachable.load(Ordering::SeqCst) {
             true => Ok(()),

@@ -239,6 +239,20 @@ impl Nodes {
         self.try_call(node, "PutItem", body).await.unwrap()
     }
 
+    /// Waits until the node answers this from its cache; it may be told in a moment.
+    pub(crate) async fn hit(&self, node: usize, pk: &str, v: &str) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let read = self.get(node, pk).await;
+            assert_eq!(read.v(), Some(v));
+            if read.cache == "hit" {
+                return;
+            }
+            assert!(Instant::now() < deadline, "node {node} has no {pk}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// One line of a node's metrics.
     pub(crate) async fn metric(&self, node: usize, metric: &str) -> i64 {
         let address = self.nodes[node].running.as_ref().unwrap().ops_address;
