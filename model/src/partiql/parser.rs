@@ -58,6 +58,9 @@ const RESERVED: [&str; 30] = [
     "BY",
 ];
 
+/// More or fewer values than `?`.
+const PARAMETERS_DIFFER: &str = "Number of parameters in request and statement don't match.";
+
 /// The result of parsing a piece of a statement.
 type Parsed<T> = Result<T, ApiError>;
 
@@ -79,6 +82,9 @@ pub(super) fn parse(text: &str, parameters: &[AttributeValue]) -> Result<Stateme
     parser.eat(";");
     if parser.peek().kind != TokenKind::End {
         return Err(malformed("Unexpected token after expression"));
+    }
+    if parser.parameters_used < parameters.len() {
+        parser.note(PARAMETERS_DIFFER);
     }
     parser.noted.map_or(Ok(statement), Err)
 }
@@ -313,7 +319,7 @@ impl<'t> Parser<'t> {
         let value = self.parameters.get(self.parameters_used).cloned();
         self.parameters_used += 1;
         value.unwrap_or_else(|| {
-            self.note("Number of parameters in request and statement don't match.");
+            self.note(PARAMETERS_DIFFER);
             AttributeValue::Null
         })
     }

@@ -198,6 +198,10 @@ fn parameters_are_counted() {
         message
     );
     assert_eq!(refusal("SELECT * FROM t WHERE a=?", &[]), message);
+    assert_eq!(
+        refusal("SELECT * FROM t WHERE a=?", &[n("1"), n("2")]),
+        message
+    );
 }
 
 #[test]
