@@ -86,6 +86,8 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         .cluster
         .query(source, hash, range, &query, call.deadline)
         .await?;
+    call.cluster
+        .count_returned(&table.row.name, "Query", page.count);
     let mode = request.return_consumed_capacity;
     let consumed = consumed(&page, index, request.consistent_read);
     Ok(response(

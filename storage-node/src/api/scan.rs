@@ -78,6 +78,8 @@ pub(super) async fn run(call: Call<'_>) -> Result<Bytes, ApiError> {
         .cluster
         .scan(source, hashes, start, &query, call.deadline)
         .await?;
+    call.cluster
+        .count_returned(&table.row.name, "Scan", page.count);
     let mode = request.return_consumed_capacity;
     let consumed = consumed(&page, index, request.consistent_read);
     Ok(response(

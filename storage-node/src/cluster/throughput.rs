@@ -27,10 +27,12 @@ impl Cluster {
         let consumer = table.consumer();
         self.throttle
             .admit(&consumer, usage, partition, self.throttle_now())
+            .inspect_err(|_| self.metrics.throttled(table, "", usage))
     }
 
     /// Takes what a request consumed of the table.
     pub(super) fn charge(&self, table: &Table, usage: Usage, partition: u64, units: f64) {
+        self.metrics.consumed(table, usage, units);
         let consumer = table.consumer();
         let now = self.throttle_now();
         self.throttle
@@ -52,7 +54,9 @@ impl Cluster {
             None => Ok(()),
             Some(consumer) => {
                 let now = self.throttle_now();
-                self.throttle.admit(&consumer, usage, partition, now)
+                self.throttle
+                    .admit(&consumer, usage, partition, now)
+                    .inspect_err(|_| self.metrics.throttled(table, index_name, usage))
             }
         }
     }
@@ -67,6 +71,8 @@ impl Cluster {
         units: f64,
     ) {
         if let Some(consumer) = table.index_consumer(index_name) {
+            self.metrics
+                .consumed_of_index(table, index_name, usage, units);
             let now = self.throttle_now();
             self.throttle
                 .charge(&consumer, usage, partition, units, now);
@@ -137,6 +143,11 @@ impl Cluster {
             Some(index) => self.charge_index(table, &index.name, Usage::Read, partition, units),
             None => self.charge(table, Usage::Read, partition, units + fetched_units),
         }
+    }
+
+    /// Counts the items of a page.
+    pub fn count_returned(&self, table: &str, operation: &'static str, items: u32) {
+        self.metrics.returned(table, operation, items);
     }
 
     fn throttle_now(&self) -> Duration {

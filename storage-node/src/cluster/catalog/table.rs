@@ -1,5 +1,7 @@
 //! A table as the data path sees it: its row, and what is derived from it once.
 
+use std::sync::OnceLock;
+
 use stator_model::key::{KeyAttribute, KeySchema, ScalarType};
 
 use super::rows::{
@@ -7,6 +9,7 @@ use super::rows::{
     ReadersRow, StreamViewRow, TableRow, TableStatusRow,
 };
 use crate::cluster::message::Route;
+use crate::cluster::metrics::TableCounters;
 use crate::table::ItemRules;
 use crate::table::changes::{Readers, StreamView};
 use crate::table::index::{IndexDefinition, Projection};
@@ -25,6 +28,8 @@ pub struct Table {
     pub local_indexes: Vec<IndexDefinition>,
     /// Its global indexes, in the order of the row.
     pub global_indexes: Vec<IndexDefinition>,
+    /// What is counted of it, once something is.
+    pub(crate) counters: OnceLock<TableCounters>,
 }
 
 impl Table {
@@ -48,6 +53,7 @@ impl Table {
             arn,
             local_indexes,
             global_indexes,
+            counters: OnceLock::new(),
         }
     }
 
