@@ -38,6 +38,7 @@ mod sessions;
 mod transport;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -96,6 +97,8 @@ pub(crate) struct Cluster {
     random: SharedRandom,
     tasks: TaskOwner,
     view: Mutex<View>,
+    /// About to stop: clients are not told of this node, and it is not the primary if there is another.
+    retiring: AtomicBool,
 }
 
 /// Where a write is to be executed.
@@ -141,6 +144,7 @@ impl Cluster {
             random,
             tasks,
             view: Mutex::new(View::Unknown),
+            retiring: AtomicBool::new(false),
         })
     }
 
@@ -162,14 +166,34 @@ impl Cluster {
 
     /// All nodes that clients may use.
     pub(crate) fn members(&self) -> Vec<Member> {
-        if self.sessions.tenure(Instant::now()).is_some() {
-            return self.sessions.members(&self.me);
+        let mut members = if self.leads() {
+            self.sessions.members(self.listed())
+        } else {
+            self.following.members()
+        };
+        if !self.leads() && self.following.primary().is_none() {
+            // The one that was the primary may be gone. Any node takes any request, so this one will do.
+            members.retain(|member| !member.leader && member.name != self.me.name);
+            let leader = true;
+            members.extend(self.listed().cloned().map(|me| Member { leader, ..me }));
         }
-        let members = self.following.members();
-        if members.iter().any(|member| member.name == self.me.name) {
-            return members;
+        if members.is_empty() {
+            members.push(Member {
+                leader: true,
+                ..self.me.clone()
+            });
         }
-        vec![self.me.clone()]
+        members
+    }
+
+    /// This node, unless clients are not told of it.
+    fn listed(&self) -> Option<&Member> {
+        (!self.retiring.load(Ordering::Acquire)).then_some(&self.me)
+    }
+
+    /// This node is about to stop, and serves on for a while. The others hear of it with its next lease.
+    pub(crate) fn retire(&self) {
+        self.retiring.store(true, Ordering::Release);
     }
 
     /// Whether this node is the primary now.
@@ -366,12 +390,13 @@ impl Cluster {
             );
             return Admission::NotPrimary;
         };
-        let Some(session) = self.sessions.join(join.session, join.member, now) else {
+        let number = join.session;
+        let Some(session) = self.sessions.join(join, now) else {
             return Admission::NotPrimary;
         };
         info!(
             replica = peer.name,
-            session = join.session,
+            session = number,
             "a replica has joined"
         );
         let warm = Sessions::warm(Arc::clone(&session), Arc::clone(&self.caches));
@@ -388,7 +413,7 @@ impl Cluster {
     }
 
     fn answer_renew(&self, renew: Renew, received: Instant) -> Renewal {
-        self.sessions.renew(renew.session, &self.me, received)
+        self.sessions.renew(renew, self.listed(), received)
     }
 
     fn answer_apply(&self, apply: &Apply) -> Applied {
@@ -404,7 +429,17 @@ impl Cluster {
         loop {
             let before = self.view.lock().clone();
             let (in_sync, removals) = self.sessions.in_sync();
-            let view = candidate.round(&before, in_sync).await;
+            let retiring = self.retiring.load(Ordering::Acquire);
+            if leading && retiring && !in_sync.is_empty() && candidate.can_be_succeeded() {
+                // One of them takes over in its next round.
+                self.following.end();
+                self.sessions.give_up();
+                candidate.release().await;
+                leading = false;
+                info!("this node hands its place over");
+            }
+            let stands = leading || !retiring;
+            let view = candidate.round(&before, in_sync, stands).await;
             // A list is written by who has held the lease already; without a lease nobody takes over.
             let written = leading && matches!(&view, View::Mine { .. });
             if written && (view != before || matches!(&view, View::Mine { until: None, .. })) {
@@ -521,6 +556,7 @@ impl Cluster {
         let join = Join {
             session,
             member: self.me.clone(),
+            listed: self.listed().is_some(),
         };
         match call(self.transport.as_ref(), peer, &join, PATIENCE).await {
             Ok(Admission::Granted) => {
@@ -542,7 +578,11 @@ impl Cluster {
             return Renewed::Ended;
         };
         let sent = Instant::now();
-        match call(self.transport.as_ref(), peer, &Renew { session }, PATIENCE).await {
+        let renew = Renew {
+            session,
+            listed: self.listed().is_some(),
+        };
+        match call(self.transport.as_ref(), peer, &renew, PATIENCE).await {
             Ok(Renewal::Granted { millis, members }) => {
                 let lease = Duration::from_millis(u64::from(millis));
                 self.following.granted(session, sent, lease, members);

@@ -200,6 +200,7 @@ pub struct Running {
     pub readiness: Readiness,
     tasks: TaskOwner,
     ops_tasks: TaskOwner,
+    cluster: Option<Arc<Cluster>>,
     _identity: Option<Identity>,
 }
 
@@ -375,6 +376,7 @@ impl Running {
             table_arn_prefix: format!("arn:aws:dynamodb:{region}:{account_id}:table/"),
             tasks: tasks.clone(),
         });
+        let cluster = joining.as_ref().map(|joining| Arc::clone(&joining.cluster));
         if let Some(joining) = joining {
             registry
                 .register_collector(Box::new(ClusterCollector(Arc::downgrade(&joining.cluster))));
@@ -435,6 +437,7 @@ impl Running {
             readiness,
             tasks,
             ops_tasks,
+            cluster,
             _identity: identity,
         })
     }
@@ -449,9 +452,13 @@ impl Running {
         &self.tasks
     }
 
-    /// Is not ready any more and serves on for so long, for those who have not heard of it.
+    /// Is not ready any more, tells clients and peers to go elsewhere, and serves on for so long, for those who have not heard
+    /// of it.
     pub async fn serve_on(&self, lame_duck: Duration) {
         self.readiness.set_not_ready("shutting down".to_owned());
+        if let Some(cluster) = self.cluster.as_ref().filter(|_| !lame_duck.is_zero()) {
+            cluster.retire();
+        }
         tokio::time::sleep(lame_duck).await;
     }
 

@@ -133,9 +133,20 @@ impl Candidate {
         }
     }
 
+    /// Whether another may take over from this node.
+    pub(crate) fn can_be_succeeded(&self) -> bool {
+        matches!(self.electorate, Electorate::Lease(_))
+    }
+
     /// Looks at the lease, and takes or renews it if it may, with those replicas `in_sync`. `before` is what was known; it
     /// stays where the lease cannot be reached.
-    pub(crate) async fn round(&mut self, before: &View, in_sync: Vec<String>) -> View {
+    /// Without `stands` it only looks.
+    pub(crate) async fn round(
+        &mut self,
+        before: &View,
+        in_sync: Vec<String>,
+        stands: bool,
+    ) -> View {
         if let Electorate::Fixed(primary) = &self.electorate {
             return if *primary == self.me {
                 View::Mine {
@@ -151,7 +162,7 @@ impl Candidate {
                 }
             };
         }
-        match tokio::time::timeout(PATIENCE, self.try_round(in_sync)).await {
+        match tokio::time::timeout(PATIENCE, self.try_round(in_sync, stands)).await {
             Ok(Ok(view)) => view,
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the lease cannot be reached");
@@ -164,7 +175,7 @@ impl Candidate {
         }
     }
 
-    async fn try_round(&mut self, in_sync: Vec<String>) -> Result<View, LeaseError> {
+    async fn try_round(&mut self, in_sync: Vec<String>, stands: bool) -> Result<View, LeaseError> {
         let Electorate::Lease(store) = &self.electorate else {
             return Err(LeaseError("there is none".to_owned()));
         };
@@ -182,7 +193,7 @@ impl Candidate {
             &mut self.seen,
             Instant::now(),
         );
-        if decision == Decision::Leave {
+        if decision == Decision::Leave || !stands {
             return Ok(View::Other {
                 holder: record.holder,
                 read_at,

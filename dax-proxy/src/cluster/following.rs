@@ -63,6 +63,8 @@ pub(crate) struct Following {
     /// Whether all that is held was stored under a session that the primary knew, or by this node as the primary.
     clean: AtomicBool,
     state: Mutex<Option<Followed>>,
+    /// All nodes, as a primary has last named them.
+    members: Mutex<Vec<Member>>,
 }
 
 #[derive(Clone)]
@@ -74,7 +76,6 @@ struct Followed {
     applied: u64,
     /// Whether the primary has answered the join.
     joined: bool,
-    members: Vec<Member>,
 }
 
 impl Following {
@@ -83,6 +84,7 @@ impl Following {
             hits: HitsUntil::never(base),
             clean: AtomicBool::new(false),
             state: Mutex::new(None),
+            members: Mutex::default(),
         }
     }
 
@@ -122,7 +124,6 @@ impl Following {
             primary,
             applied: 0,
             joined: false,
-            members: Vec::new(),
         });
     }
 
@@ -149,7 +150,7 @@ impl Following {
             && followed.session == session
             && followed.joined
         {
-            followed.members = members;
+            *self.members.lock() = members;
             self.hits.set(Some(sent + lease));
         }
     }
@@ -161,13 +162,9 @@ impl Following {
         Some((followed.session, followed.primary))
     }
 
-    /// All nodes, as the primary has named them.
+    /// All nodes, as a primary has last named them.
     pub(crate) fn members(&self) -> Vec<Member> {
-        let state = self.state.lock();
-        state
-            .as_ref()
-            .map(|followed| followed.members.clone())
-            .unwrap_or_default()
+        self.members.lock().clone()
     }
 
     /// Carries out what the primary tells. A change that has been carried out is not carried out again: it may be told

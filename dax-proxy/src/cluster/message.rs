@@ -87,6 +87,8 @@ pub(crate) struct Join {
     pub(crate) session: u64,
     /// Who joins.
     pub(crate) member: Member,
+    /// Whether clients are to be told of it: not of a node that is about to stop.
+    pub(crate) listed: bool,
 }
 
 /// Answers [`Join`] and [`Leave`].
@@ -120,6 +122,8 @@ impl Call for Leave {
 pub(crate) struct Renew {
     /// The replica's session.
     pub(crate) session: u64,
+    /// Whether clients are to be told of it.
+    pub(crate) listed: bool,
 }
 
 /// Answers [`Renew`].

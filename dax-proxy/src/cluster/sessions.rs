@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::following::Caches;
-use super::message::{Applied, Apply, Change, Member, Renewal};
+use super::message::{Applied, Apply, Change, Join, Member, Renew, Renewal};
 use super::peer::Peer;
 use super::transport::{Transport, call};
 
@@ -97,6 +97,8 @@ impl Tenure {
 pub(crate) struct Session {
     id: u64,
     member: Member,
+    /// Whether clients are told of it.
+    listed: AtomicBool,
     lease: Mutex<Lease>,
     queue: Mutex<Queue>,
     /// The last change that the replica has carried out; `u64::MAX` when the session has ended.
@@ -161,10 +163,11 @@ impl Queue {
 }
 
 impl Session {
-    fn new(id: u64, member: Member, now: Instant) -> Arc<Self> {
+    fn new(join: Join, now: Instant) -> Arc<Self> {
         Arc::new(Self {
-            id,
-            member,
+            id: join.session,
+            member: join.member,
+            listed: AtomicBool::new(join.listed),
             lease: Mutex::new(Lease {
                 // It has asked for none yet. That long it is waited for if there is something to tell.
                 end: now + LEASE,
@@ -340,15 +343,15 @@ impl Sessions {
     /// A replica joins. Its earlier session gets no more leases and ends when the replica says that it does not know it, or
     /// when its lease has run out: this join may be a late one, and the other session the one that is in force.
     /// `None`: this node is not the primary.
-    pub(crate) fn join(&self, id: u64, member: Member, now: Instant) -> Option<Arc<Session>> {
+    pub(crate) fn join(&self, join: Join, now: Instant) -> Option<Arc<Session>> {
         let mut state = self.state.lock();
         state.tenure.filter(|tenure| tenure.holds(now))?;
         for session in &state.open {
-            if session.member.name == member.name {
+            if session.member.name == join.member.name {
                 session.lease.lock().condemned = true;
             }
         }
-        let session = Session::new(id, member, now);
+        let session = Session::new(join, now);
         state.open.push(Arc::clone(&session));
         self.any.store(true, Ordering::Release);
         Some(session)
@@ -366,13 +369,20 @@ impl Sessions {
         self.any.store(!state.open.is_empty(), Ordering::Release);
     }
 
-    /// Answers a replica that asks for its lease; `received`: when its request arrived. `me` is this node.
-    pub(crate) fn renew(&self, id: u64, me: &Member, received: Instant) -> Renewal {
+    /// Answers a replica that asks for its lease; `received`: when its request arrived. `me` is this node, unless clients are
+    /// not told of it.
+    pub(crate) fn renew(&self, renew: Renew, me: Option<&Member>, received: Instant) -> Renewal {
         let state = self.state.lock();
         let Some(tenure) = state.tenure.filter(|tenure| tenure.holds(received)) else {
             return Renewal::Ended;
         };
-        let session = state.open.iter().find(|session| session.id == id);
+        let session = state
+            .open
+            .iter()
+            .find(|session| session.id == renew.session);
+        if let Some(session) = session {
+            session.listed.store(renew.listed, Ordering::Relaxed);
+        }
         match session.and_then(|session| session.grant(received, tenure.until)) {
             None => Renewal::Ended,
             Some(granted) => Renewal::Granted {
@@ -401,7 +411,7 @@ impl Sessions {
     }
 
     /// This node and its replicas.
-    pub(crate) fn members(&self, me: &Member) -> Vec<Member> {
+    pub(crate) fn members(&self, me: Option<&Member>) -> Vec<Member> {
         self.state.lock().members(me)
     }
 
@@ -498,14 +508,15 @@ impl State {
         }
     }
 
-    fn members(&self, me: &Member) -> Vec<Member> {
-        let me = Member {
+    fn members(&self, me: Option<&Member>) -> Vec<Member> {
+        let me = me.map(|me| Member {
             leader: true,
             ..me.clone()
-        };
-        let others = self.open.iter();
-        let others = others.filter(|session| !session.lease.lock().condemned);
+        });
+        let others = self.open.iter().filter(|session| {
+            session.listed.load(Ordering::Relaxed) && !session.lease.lock().condemned
+        });
         let others = others.map(|session| session.member.clone());
-        std::iter::once(me).chain(others).collect()
+        me.into_iter().chain(others).collect()
     }
 }

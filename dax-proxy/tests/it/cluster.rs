@@ -320,3 +320,29 @@ async fn a_replica_that_was_left_behind_takes_over_with_nothing() {
     let read = cluster.get(behind, "a").await;
     assert_eq!((read.cache.as_str(), read.v()), ("miss", Some("2")));
 }
+
+/// SIGTERM with a lame duck: the primary's place goes to another while it serves on.
+#[tokio::test]
+async fn a_primary_that_retires_hands_over_and_serves_on() {
+    let cluster = Nodes::start(3, Election::Lease).await;
+    cluster.ready(&[0, 1, 2]).await;
+    let old = cluster.primary();
+    cluster.put(old, "a", "1").await;
+    until("a list", || cluster.nodes[0].lease.in_sync().len() == 2).await;
+    let running = cluster.nodes[old].running.as_ref().unwrap();
+    let retiring = running.serve_on(Duration::from_secs(3));
+    let meanwhile = async {
+        cluster.promoted(old).await;
+        cluster.ready(&[0, 1, 2]).await;
+        assert_eq!(cluster.metric(old, "stator_dax_cluster_primary").await, 0);
+        assert!(!running.readiness.is_ready());
+        for node in 0..3 {
+            let v = format!("of {node}");
+            assert_eq!(cluster.put(node, "a", &v).await.status, 200);
+            cluster.hit(old, "a", &v).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_ne!(cluster.primary(), old, "it does not take its place again");
+    };
+    tokio::join!(retiring, meanwhile);
+}

@@ -277,7 +277,8 @@ fn pod(
         "topologySpreadConstraints": spread(&names),
         "enableServiceLinks": false,
         "securityContext": pod_security_context(),
-        "terminationGracePeriodSeconds": 30,
+        // Ten to go out of sight, twenty for requests in flight.
+        "terminationGracePeriodSeconds": 45,
         "containers": [container(cluster, upstream, defaults)?],
         "volumes": [
             {"name": "callers", "secret": {"secretName": upstream.callers_secret, "defaultMode": 0o440}},
@@ -336,8 +337,9 @@ fn container(
             format!("--lease={}", names.lease()),
             "--peer-tls-dir=/etc/stator/peer-tls",
             format!("--ops-listen=0.0.0.0:{DAX_OPS_PORT}"),
-            // Until every kube node has taken the pod out of its Services.
-            "--lame-duck-millis=3000",
+            // Until every kube node has taken the pod out of its Services, and every native client has asked who is there,
+            // which they do every four seconds.
+            "--lame-duck-millis=10000",
         ],
         "env": [
             key("AWS_ACCESS_KEY_ID"),

@@ -31,6 +31,7 @@ def count(what):
 
 
 def failed(who, error):
+    time.sleep(0.05)
     count("errors")
     print(f"{time.time():.2f} {who}: {type(error).__name__}: {error}", file=sys.stderr)
 
