@@ -44,10 +44,11 @@ class Node:
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    def metric(self, name):
+    def metric(self, name, **labels):
+        labels = [f'{label}="{value}"' for label, value in labels.items()]
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name) and all(label in line for label in labels))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ mod cluster;
 mod fixture;
 mod harness;
 mod noise;
+mod removal;
 mod restart;
 mod streams;
 mod tls;
