@@ -155,6 +155,8 @@ pub struct Page {
     pub fetched_units: f64,
     /// `LastEvaluatedKey`: only a page that was cut has one.
     pub last_key: Option<Item>,
+    /// Read capacity units that have been charged for what was evaluated.
+    charged_units: f64,
     /// Engine key of the last item evaluated.
     last_engine_key: Option<Bytes>,
     /// Bytes of fetched items, which count towards the size of the page.
@@ -273,8 +275,14 @@ impl Cluster {
             room,
         };
         let outcome = self.route(&routed, deadline).await?;
-        let size = usize::try_from(outcome.scanned_size_bytes).unwrap_or(usize::MAX);
-        let units = read_units(size, query.consistent);
+        let size = page.scanned_size_bytes + u64::from(outcome.scanned_size_bytes);
+        // A page is rounded up once, however many partitions it is read from.
+        let total = read_units(
+            usize::try_from(size).unwrap_or(usize::MAX),
+            query.consistent,
+        );
+        let units = total - page.charged_units;
+        page.charged_units = total;
         self.charge_page(source, partition.partition_id, units, outcome.fetched_units);
         if !outcome.items_json.is_empty() {
             if !page.items_json.is_empty() {
