@@ -17,6 +17,13 @@ pub(crate) struct Options {
     /// Rounds.
     #[arg(long, default_value = "3")]
     rounds: String,
+    /// Instead of all rows: a table of `--items` items of 100 bytes beside one of ten thousand, written to
+    /// docs/benchmarks-scale.md.
+    #[arg(long)]
+    scale: bool,
+    /// Items of the large table.
+    #[arg(long, default_value = "10000000")]
+    items: String,
 }
 
 /// Builds the release programs and runs the benchmarks.
@@ -31,14 +38,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     build()?;
     let program = program_path("release", "bench");
     let bin = program.parent().unwrap_or(&program);
-    run_command(
-        Command::new(&program)
-            .arg("--bin-dir")
-            .arg(bin)
-            .args(["--seconds", &options.seconds, "--rounds", &options.rounds])
-            .arg("--out")
-            .arg(workspace_root().join("docs/benchmarks.md")),
-    )
+    let mut bench = Command::new(&program);
+    bench.arg("--bin-dir").arg(bin).args([
+        "--seconds",
+        &options.seconds,
+        "--rounds",
+        &options.rounds,
+    ]);
+    let page = match options.scale {
+        true => {
+            bench.args(["--scale", &options.items]);
+            "docs/benchmarks-scale.md"
+        }
+        false => "docs/benchmarks.md",
+    };
+    run_command(bench.arg("--out").arg(workspace_root().join(page)))
 }
 
 /// The programs under test and the load generator, without the Kubernetes parts of the workspace.

@@ -19,6 +19,8 @@ mod floors;
 mod machine;
 #[path = "bench/page.rs"]
 mod page;
+#[path = "bench/scale.rs"]
+mod scale;
 #[path = "bench/servers.rs"]
 mod servers;
 
@@ -55,6 +57,9 @@ pub(crate) struct Options {
     /// Rounds.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Instead of all rows: GetItem of a table of so many items beside one of ten thousand.
+    #[arg(long)]
+    scale: Option<u64>,
     /// The page to write.
     #[arg(long)]
     out: PathBuf,
@@ -115,6 +120,10 @@ impl Row {
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = Runtime::new().context("no runtime")?;
+    if let Some(items) = options.scale {
+        let measured = (options.rounds, Duration::from_secs(options.seconds));
+        return scale::run(&runtime, &options.bin_dir, items, measured, &options.out);
+    }
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let fsync = machine::fsync_time(folder.path())?;
     let servers = runtime.block_on(Servers::start(&options.bin_dir, folder.path()))?;

@@ -76,18 +76,7 @@ pub(crate) fn table(name: &str) -> Value {
 
 impl Servers {
     pub(crate) async fn start(bin: &Path, folder: &Path) -> Result<Self> {
-        let credentials = json!({"credentials": [{
-            "accessKeyId": root_key().id, "secretAccessKey": root_key().secret, "principal": "root",
-        }]});
-        std::fs::write(folder.join("credentials.json"), credentials.to_string())
-            .context("cannot write credentials")?;
-        let mut servers = Self {
-            redis: None,
-            endpoints: Vec::new(),
-            bin: bin.to_owned(),
-            folder: folder.to_owned(),
-            children: Mutex::new(Vec::new()),
-        };
+        let mut servers = Self::none(bin, folder)?;
         servers.start_redis().await?;
         let dev = servers.dev_node("one node (dev, unverified)").await?;
         let single = servers.cluster(SINGLE, 1).await?;
@@ -95,6 +84,29 @@ impl Servers {
         let cached = servers.proxy(CACHED, &single).await?;
         servers.endpoints.extend([dev, single, three, cached]);
         Ok(servers)
+    }
+
+    /// One node that verifies signatures, and nothing beside it.
+    pub(crate) async fn start_single(bin: &Path, folder: &Path) -> Result<Self> {
+        let mut servers = Self::none(bin, folder)?;
+        let single = servers.cluster(SINGLE, 1).await?;
+        servers.endpoints.push(single);
+        Ok(servers)
+    }
+
+    fn none(bin: &Path, folder: &Path) -> Result<Self> {
+        let credentials = json!({"credentials": [{
+            "accessKeyId": root_key().id, "secretAccessKey": root_key().secret, "principal": "root",
+        }]});
+        std::fs::write(folder.join("credentials.json"), credentials.to_string())
+            .context("cannot write credentials")?;
+        Ok(Self {
+            redis: None,
+            endpoints: Vec::new(),
+            bin: bin.to_owned(),
+            folder: folder.to_owned(),
+            children: Mutex::new(Vec::new()),
+        })
     }
 
     /// Every endpoint.
