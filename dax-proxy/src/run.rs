@@ -9,7 +9,7 @@ use http::Uri;
 use prometheus_client::registry::Registry;
 use stator_kit::access::{CredentialsError, CredentialsStore, Principal};
 use stator_kit::clock::SharedClock;
-use stator_kit::http::{HttpServer, ServerMetrics, ServerOptions};
+use stator_kit::http::{HttpServer, OverLimit, ServerMetrics, ServerOptions};
 use stator_kit::ops::{self, Readiness};
 use stator_kit::rng::SharedRandom;
 use stator_kit::sigv4::{AccessKey, Verifier, VerifierOptions};
@@ -634,6 +634,8 @@ impl Clients {
     fn server_options(&self, name: &'static str) -> ServerOptions {
         ServerOptions {
             metrics: self.server_metrics.clone(),
+            // A client of a cluster has other nodes; one that waits here knows nothing.
+            over_limit: OverLimit::IsClosed,
             ..ServerOptions::new(name)
         }
     }

@@ -16,4 +16,4 @@ pub use body::{BodyError, REQUEST_BYTES_MAX, read_body};
 pub use client::{ClientError, ClientOptions, HttpClient};
 pub use gzip::{GzipError, accepts_gzip, compress, decoded, decompress};
 pub use response::{AMZ_JSON, CRC32_HEADER, REQUEST_ID_HEADER, RequestId, data_plane_response};
-pub use server::{HttpServer, ServerMetrics, ServerOptions, serve};
+pub use server::{HttpServer, OverLimit, ServerMetrics, ServerOptions, serve};

@@ -1,7 +1,7 @@
 //! The server loop: accepts, bounds, drives and drains HTTP/1.1 connections.
 //!
 //! At the connection limit the server stops accepting, so that new clients wait in the kernel's
-//! backlog; each such stall is counted. On cancellation of the owner's token it stops accepting and
+//! backlog, or closes them at once, so that they go elsewhere; either is counted. On cancellation of the owner's token it stops accepting and
 //! tells every connection to finish the request at hand and close; the owner's shutdown waits for
 //! them.
 
@@ -46,6 +46,8 @@ pub struct ServerOptions {
     /// Open connections at once. The default, 4,096, leaves room under the usual limit of 65,536
     /// file descriptors and costs at most 4,096 x 16 KiB of head buffers.
     pub connections_max: usize,
+    /// What becomes of a client beyond them. Default [`OverLimit::Waits`].
+    pub over_limit: OverLimit,
     /// Request line and headers together; a longer head is answered 431. Default 16 KiB.
     pub header_bytes_max: usize,
     /// A connection without a request for this long is closed. `DynamoDB` does so after about a
@@ -57,6 +59,15 @@ pub struct ServerOptions {
     pub metrics: ServerMetrics,
 }
 
+/// What becomes of a client that finds the connection limit reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OverLimit {
+    /// It waits in the kernel's backlog for a place.
+    Waits,
+    /// Its connection is closed: it has other servers to go to.
+    IsClosed,
+}
+
 impl ServerOptions {
     /// The defaults, for a server called `name`.
     #[must_use]
@@ -64,6 +75,7 @@ impl ServerOptions {
         Self {
             name,
             connections_max: 4_096,
+            over_limit: OverLimit::Waits,
             header_bytes_max: 16 * 1024,
             idle_timeout: Duration::from_secs(60),
             tls: None,
@@ -98,7 +110,7 @@ impl ServerMetrics {
         );
         registry.register(
             LIMIT_STALLS,
-            "Times the server stopped accepting because the connection limit was reached",
+            "Clients that the connection limit has made wait, or closed",
             metrics.limit_stalls.clone(),
         );
         registry.register(
@@ -262,6 +274,15 @@ where
         listener: &TcpListener,
     ) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
         let permits = Arc::clone(&self.shared.permits);
+        if self.shared.options.over_limit == OverLimit::IsClosed {
+            loop {
+                let (stream, _peer) = listener.accept().await?;
+                match Arc::clone(&permits).try_acquire_owned() {
+                    Ok(permit) => return Ok((stream, permit)),
+                    Err(_full) => self.shared.options.metrics.limit_stalls.inc(),
+                };
+            }
+        }
         let permit = match Arc::clone(&permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_full) => {

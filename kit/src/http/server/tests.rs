@@ -91,6 +91,37 @@ async fn a_head_over_the_limit_is_answered_431() {
 }
 
 #[tokio::test]
+async fn beyond_the_connection_limit_clients_are_closed_where_they_have_others_to_go_to() {
+    let (listener, address) = listen().await;
+    let tasks = TaskOwner::new("test");
+    let options = ServerOptions {
+        connections_max: 1,
+        over_limit: OverLimit::IsClosed,
+        ..ServerOptions::new("test")
+    };
+    let metrics = options.metrics.clone();
+    serve(listener, options, echo, &tasks);
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(post("first").as_bytes()).await.unwrap();
+    read_until(&mut first, "first").await;
+    let mut second = TcpStream::connect(address).await.unwrap();
+    let mut nothing = Vec::new();
+    assert_eq!(second.read_to_end(&mut nothing).await.unwrap(), 0);
+    assert_eq!(metrics.limit_stalls.get(), 1);
+    drop(first);
+    // As soon as the place is free.
+    loop {
+        let mut third = TcpStream::connect(address).await.unwrap();
+        let sent = third.write_all(post("third").as_bytes()).await;
+        let read = third.read(&mut [0; 1]).await;
+        if sent.is_ok() && read.is_ok_and(|bytes| bytes == 1) {
+            break;
+        }
+    }
+    tasks.shutdown(GRACE).await;
+}
+
+#[tokio::test]
 async fn at_the_connection_limit_clients_wait_for_a_place() {
     let (listener, address) = listen().await;
     let tasks = TaskOwner::new("test");
