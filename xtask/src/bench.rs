@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// docs/benchmarks-scale.md.
     #[arg(long)]
     scale: bool,
+    /// Instead of all rows: the cache, its hits, misses and memory, written to docs/benchmarks-dax.md.
+    #[arg(long, conflicts_with = "scale")]
+    dax: bool,
     /// Items of the large table.
     #[arg(long, default_value = "10000000")]
     items: String,
@@ -49,6 +52,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         true => {
             bench.args(["--scale", &options.items]);
             "docs/benchmarks-scale.md"
+        }
+        false if options.dax => {
+            bench.arg("--dax");
+            "docs/benchmarks-dax.md"
         }
         false => "docs/benchmarks.md",
     };

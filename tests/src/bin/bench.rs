@@ -13,6 +13,8 @@
     reason = "a command-line tool"
 )]
 
+#[path = "bench/dax.rs"]
+mod cache;
 #[path = "bench/floors.rs"]
 mod floors;
 #[path = "bench/machine.rs"]
@@ -60,6 +62,9 @@ pub(crate) struct Options {
     /// Instead of all rows: GetItem of a table of so many items beside one of ten thousand.
     #[arg(long)]
     scale: Option<u64>,
+    /// Instead of all rows: the cache, its hits, misses and memory.
+    #[arg(long)]
+    dax: bool,
     /// The page to write.
     #[arg(long)]
     out: PathBuf,
@@ -120,6 +125,10 @@ impl Row {
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = Runtime::new().context("no runtime")?;
+    if options.dax {
+        let measured = (options.rounds, Duration::from_secs(options.seconds));
+        return cache::run(&runtime, &options.bin_dir, measured, &options.out);
+    }
     if let Some(items) = options.scale {
         let measured = (options.rounds, Duration::from_secs(options.seconds));
         return scale::run(&runtime, &options.bin_dir, items, measured, &options.out);

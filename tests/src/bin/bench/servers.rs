@@ -94,6 +94,20 @@ impl Servers {
         Ok(servers)
     }
 
+    /// Redis, a node, and three caches in front of it: with the usual settings, without hits, and with a bound.
+    pub(crate) async fn start_caches(bin: &Path, folder: &Path, bound_mib: u32) -> Result<Self> {
+        let mut servers = Self::none(bin, folder)?;
+        servers.start_redis().await?;
+        let store = servers.cluster(SINGLE, 1).await?;
+        let cache = servers.proxy(CACHED, &store).await?;
+        let misses = ["--item-ttl-millis=1"];
+        let misses = servers.proxy_with("misses", &store, &misses).await?;
+        let bound = format!("--cache-size-bytes={}", u64::from(bound_mib) << 20);
+        let bounded = servers.proxy_with("bounded", &store, &[&bound]).await?;
+        servers.endpoints.extend([store, cache, misses, bounded]);
+        Ok(servers)
+    }
+
     fn none(bin: &Path, folder: &Path) -> Result<Self> {
         let credentials = json!({"credentials": [{
             "accessKeyId": root_key().id, "secretAccessKey": root_key().secret, "principal": "root",
@@ -224,6 +238,15 @@ impl Servers {
     }
 
     async fn proxy(&self, label: &str, upstream: &Endpoint) -> Result<Endpoint> {
+        self.proxy_with(label, upstream, &[]).await
+    }
+
+    async fn proxy_with(
+        &self,
+        label: &str,
+        upstream: &Endpoint,
+        settings: &[&str],
+    ) -> Result<Endpoint> {
         let ports = free_ports(3)?;
         let [listen, peers, ops] = ports.as_slice() else {
             bail!("no ports")
@@ -240,7 +263,8 @@ impl Servers {
                 ])
                 .arg(self.folder.join("credentials.json"))
                 .arg("--data-dir")
-                .arg(self.folder.join("proxy"))
+                .arg(self.folder.join(format!("proxy-{listen}")))
+                .args(settings)
                 .args(["--listen", &format!("127.0.0.1:{listen}")])
                 .args(["--peer-listen", &format!("127.0.0.1:{peers}")])
                 .args(["--ops-listen", &format!("127.0.0.1:{ops}")])
