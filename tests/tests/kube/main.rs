@@ -19,6 +19,7 @@
 mod cache_cluster;
 mod chart;
 mod clients;
+mod declared;
 mod endpoints;
 mod faults;
 mod installation;
