@@ -23,13 +23,16 @@ def test_projection(client, hash_table, pk):
         Key={"pk": pk},
         ProjectionExpression="a.b, l[2], l[0], #n",
         ExpressionAttributeNames={"#n": "name"},
+        # A replica of a cluster may not have heard of the put yet.
+        ConsistentRead=True,
     )
     assert answer["Item"] == {
         "a": {"M": {"b": {"N": "1"}}},
         "l": {"L": [{"N": "0"}, {"N": "2"}]},
         "name": {"S": "n"},
     }
-    answer = client.get_item(TableName=hash_table, Key={"pk": pk}, ProjectionExpression="absent")
+    absent = {"ProjectionExpression": "absent", "ConsistentRead": True}
+    answer = client.get_item(TableName=hash_table, Key={"pk": pk}, **absent)
     assert answer["Item"] == {}
 
 
