@@ -452,7 +452,8 @@ impl Cluster {
                 biased;
                 () = token.cancelled() => break,
                 () = self.sessions.wants_listing() => {}
-                () = tokio::time::sleep(ROUND) => {}
+                // The holder has time for three renewals; every one is a write to the API server's disks.
+                () = tokio::time::sleep(if leading { ROUND * 2 } else { ROUND }) => {}
             }
         }
         // Who writes here from now on settles with the next primary.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 pub const DURATION: Duration = Duration::from_secs(2);
 /// How long after a renewal was sent its holder is the primary: a twentieth less.
 const TENURE: Duration = Duration::from_millis(1_900);
-/// How often the holder renews and the others look.
+/// How often the others look; the holder renews half as often.
 pub(crate) const ROUND: Duration = Duration::from_millis(250);
 /// For one read or write of the lease.
 const PATIENCE: Duration = Duration::from_millis(800);

@@ -53,10 +53,7 @@ impl Load {
     fn undisturbed(&mut self, next: &str) {
         let (errors, reads, writes) = self.phase(next);
         assert_eq!(errors, 0, "before {next}");
-        assert!(
-            reads > 50 && writes > 10,
-            "before {next}: {reads}, {writes}"
-        );
+        assert!(reads > 10 && writes > 1, "before {next}: {reads}, {writes}");
     }
 
     fn end(mut self) {
@@ -103,7 +100,7 @@ fn a_cache_cluster_scales_promotes_and_restarts_under_load() {
     let endpoint = endpoints::service("dax", 8111);
     wait_for("a primary", LIMIT, primary);
     let mut load = Load::start(&endpoint);
-    std::thread::sleep(Duration::from_secs(3)); // of one node, for comparison
+    std::thread::sleep(Duration::from_secs(5)); // of one node, for comparison
     load.undisturbed("scaling to three");
     scale(3);
     load.undisturbed("killing the primary");
