@@ -72,6 +72,7 @@ fn the_values_schema_refuses_what_the_chart_does_not_know() {
         ("images.pullPolicy=\"Sometimes\"", "pullPolicy"),
         ("storageCluster.accountId=\"12\"", "accountId"),
         ("storageCluster.racks=[]", "racks"),
+        ("daxCluster.spec.replicas=12", "replicas"),
     ] {
         match rendered(&[setting]) {
             Ok(_) => panic!("accepted: {setting}"),
