@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 /// How long a silent primary keeps the lease. With [`ROUND`] a replica is promoted within 2.6 s of its death.
 pub const DURATION: Duration = Duration::from_secs(2);
+/// Longer than a replica serves hits without asking again: by then nobody holds a lease of a process that has died.
+const REPLICA_LEASE: Duration = Duration::from_millis(1_100);
 /// How long after a renewal was sent its holder is the primary: a twentieth less.
 const TENURE: Duration = Duration::from_millis(1_900);
 /// How often the others look; the holder renews half as often.
@@ -113,6 +115,11 @@ pub(crate) struct Candidate {
     electorate: Electorate,
     /// The last version seen and since when, on our own clock.
     seen: Option<(String, Instant)>,
+    /// Whether this process has written the lease: another one of the same name, which has died, may have granted leases
+    /// that have not run out.
+    held: bool,
+    /// Where the primary is fixed: the same, as long as a lease to a replica lasts.
+    started: Instant,
 }
 
 /// What to do about a lease as it was read.
@@ -130,6 +137,8 @@ impl Candidate {
             me,
             electorate,
             seen: None,
+            held: false,
+            started: Instant::now(),
         }
     }
 
@@ -148,7 +157,9 @@ impl Candidate {
         stands: bool,
     ) -> View {
         if let Electorate::Fixed(primary) = &self.electorate {
-            return if *primary == self.me {
+            return if *primary == self.me && self.started.elapsed() < REPLICA_LEASE {
+                View::Unknown
+            } else if *primary == self.me {
                 View::Mine {
                     until: None,
                     epoch: 0,
@@ -186,13 +197,10 @@ impl Candidate {
             None => (LeaseRecord::default(), None),
         };
         let (holder, transitions) = (record.holder.as_str(), record.transitions);
-        let decision = decide(
-            &self.me,
-            holder,
-            version.as_deref(),
-            &mut self.seen,
-            Instant::now(),
-        );
+        let held = self.held && holder == self.me;
+        self.held = held;
+        let free = held || holder.is_empty();
+        let decision = decide(free, version.as_deref(), &mut self.seen, Instant::now());
         if decision == Decision::Leave || !stands {
             return Ok(View::Other {
                 holder: record.holder,
@@ -200,7 +208,6 @@ impl Candidate {
                 in_sync: record.in_sync,
             });
         }
-        let held = holder == self.me;
         let was_in_sync = held || record.in_sync.contains(&self.me);
         let transitions = transitions + u64::from(!held);
         let taken = LeaseRecord {
@@ -212,6 +219,7 @@ impl Candidate {
         // Counted from before the write is sent: the others count from when they see it.
         let sent = Instant::now();
         if store.write(taken, version).await? {
+            self.held = true;
             return Ok(View::Mine {
                 until: Some(sent + TENURE),
                 epoch: transitions,
@@ -227,7 +235,8 @@ impl Candidate {
     }
 
     /// Gives the lease back, so that the next one need not wait. A failure costs only that wait.
-    pub(crate) async fn release(&self) {
+    pub(crate) async fn release(&mut self) {
+        self.held = false;
         let Electorate::Lease(store) = &self.electorate else {
             return;
         };
@@ -249,14 +258,14 @@ impl Candidate {
     }
 }
 
+/// `free`: it is nobody's, or this process's.
 fn decide(
-    me: &str,
-    holder: &str,
+    free: bool,
     version: Option<&str>,
     seen: &mut Option<(String, Instant)>,
     now: Instant,
 ) -> Decision {
-    if holder == me || holder.is_empty() {
+    if free {
         return Decision::Write;
     }
     let version = version.unwrap_or_default();
@@ -284,7 +293,7 @@ mod tests {
         let mut seen = None;
         let mut look = |version: &str, after: u64| {
             let now = start + Duration::from_millis(after);
-            decide("b", "a", Some(version), &mut seen, now)
+            decide(false, Some(version), &mut seen, now)
         };
         assert_eq!(look("1", 0), Decision::Leave);
         assert_eq!(look("1", 1_999), Decision::Leave);
@@ -294,17 +303,67 @@ mod tests {
         assert_eq!(look("2", 4_000), Decision::Write);
     }
 
-    #[test]
-    fn a_lease_that_is_ours_or_nobodys_is_written() {
-        let mut seen = None;
-        let now = Instant::now();
-        for holder in ["b", ""] {
-            assert_eq!(
-                decide("b", holder, Some("1"), &mut seen, now),
-                Decision::Write
-            );
+    #[derive(Default)]
+    struct InMemory(parking_lot::Mutex<Option<(LeaseRecord, u64)>>);
+
+    impl LeaseStore for std::sync::Arc<InMemory> {
+        fn read(&self) -> BoxFuture<'_, Result<Option<(LeaseRecord, String)>, LeaseError>> {
+            let read = self.0.lock().clone();
+            let read = read.map(|(record, version)| (record, version.to_string()));
+            Box::pin(async { Ok(read) })
         }
-        assert_eq!(decide("b", "", None, &mut seen, now), Decision::Write);
+
+        fn write(
+            &self,
+            record: LeaseRecord,
+            version: Option<String>,
+        ) -> BoxFuture<'_, Result<bool, LeaseError>> {
+            let mut held = self.0.lock();
+            let present = held.as_ref().map(|(_, version)| *version);
+            let same = present.map(|version| version.to_string()) == version;
+            if same {
+                *held = Some((record, present.unwrap_or(0) + 1));
+            }
+            Box::pin(async move { Ok(same) })
+        }
+    }
+
+    /// A process that has died may have granted leases until its own ran out; the one that is started in its place knows
+    /// nothing of them, and is nobody special for having its name.
+    #[tokio::test(start_paused = true)]
+    async fn a_restarted_holder_waits_like_everybody() {
+        let lease = std::sync::Arc::new(InMemory::default());
+        let process = || {
+            let store = Box::new(std::sync::Arc::clone(&lease));
+            Candidate::new("a".to_owned(), Electorate::Lease(store))
+        };
+        let mut first = process();
+        for _ in 0..3 {
+            let view = first.round(&View::Unknown, Vec::new(), true).await;
+            assert!(matches!(view, View::Mine { .. }), "{view:?}");
+        }
+        let mut second = process();
+        let started = Instant::now();
+        let mut view = View::Unknown;
+        while !matches!(view, View::Mine { .. }) {
+            view = second.round(&view, Vec::new(), true).await;
+            tokio::time::sleep(ROUND).await;
+        }
+        assert!(started.elapsed() >= DURATION, "{:?}", started.elapsed());
+        assert!(matches!(view, View::Mine { in_sync: false, .. }));
+        second.release().await;
+        let view = first.round(&View::Unknown, Vec::new(), true).await;
+        assert!(matches!(view, View::Mine { .. }), "given back: {view:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fixed_primary_waits_for_the_leases_of_the_process_before_it() {
+        let mut fixed = Candidate::new("a".to_owned(), Electorate::Fixed("a".to_owned()));
+        let view = fixed.round(&View::Unknown, Vec::new(), true).await;
+        assert_eq!(view, View::Unknown);
+        tokio::time::sleep(REPLICA_LEASE).await;
+        let view = fixed.round(&View::Unknown, Vec::new(), true).await;
+        assert!(matches!(view, View::Mine { until: None, .. }), "{view:?}");
     }
 
     /// What others wait for is longer than what the holder has, wherever the moments of reading fall.
