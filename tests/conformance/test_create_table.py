@@ -254,7 +254,7 @@ def test_constraints_are_gathered(client, refused, change, broken):
                 "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
                 "GlobalSecondaryIndexes": [index("abc", "sk")],
             },
-            WRONG + "ProvisionedThroughput must be specified for index: abc",
+            WRONG + "ProvisionedThroughput is not specified for index: abc",
         ),
         (
             {"GlobalSecondaryIndexes": [index(f"abc{n}", "sk") for n in range(21)]},

@@ -1,5 +1,7 @@
 """UpdateTable: what it refuses, and what it changes (H05, H13, I14, E05)."""
 
+import uuid
+
 import pytest
 from conftest import create_table
 
@@ -180,4 +182,48 @@ def test_class_and_billing_mode(client):
     described = wait(client, name)
     assert described["BillingModeSummary"]["BillingMode"] == "PROVISIONED"
     assert described["ProvisionedThroughput"]["WriteCapacityUnits"] == 6
+    client.delete_table(TableName=name)
+
+
+def test_changes_of_indexes_that_are_there_or_are_not(client, invalid, refused):
+    name = f"conformance-{uuid.uuid4().hex[:12]}"
+    key = lambda *attributes: [
+        {"AttributeName": attribute, "KeyType": kind} for attribute, kind in zip(attributes, ("HASH", "RANGE"))
+    ]
+    everything = {"ProjectionType": "ALL"}
+    definitions = [{"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "sk", "a")]
+    client.create_table(
+        TableName=name,
+        KeySchema=key("pk", "sk"),
+        AttributeDefinitions=definitions,
+        BillingMode="PAY_PER_REQUEST",
+        LocalSecondaryIndexes=[{"IndexName": "local", "KeySchema": key("pk", "a"), "Projection": everything}],
+        GlobalSecondaryIndexes=[
+            {"IndexName": f"global-{number}", "KeySchema": key("a"), "Projection": everything} for number in range(20)
+        ],
+    )
+    wait(client, name)
+
+    def change(action, index):
+        made = {"KeySchema": key("a"), "Projection": everything} if action == "Create" else {}
+        update = {action: {"IndexName": index, **made}}
+        return {"TableName": name, "AttributeDefinitions": definitions, "GlobalSecondaryIndexUpdates": [update]}
+
+    for index in ("local", "global-3"):
+        invalid("Attempting to create an index which already exists", client.update_table, **change("Create", index))
+    invalid(
+        "Cannot delete an index that is not a GlobalSecondaryIndex: local",
+        client.update_table,
+        **change("Delete", "local"),
+    )
+    answer = refused(client.update_table, **change("Delete", "ghost"))
+    assert (answer.code, answer.message) == (
+        "ResourceNotFoundException",
+        f"Requested resource not found: Index ghost for table {name}",
+    )
+    answer = refused(client.update_table, **change("Create", "one-more"))
+    assert (answer.code, answer.message) == (
+        "LimitExceededException",
+        "Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of 20",
+    )
     client.delete_table(TableName=name)

@@ -374,6 +374,12 @@ fn global_indexes(
         .map(|shape| {
             resolve_key(&shape.key_schema, definitions)?;
             let new = new_global_index(shape)?;
+            if billing_mode == BillingMode::Provisioned && new.provisioned_throughput.is_none() {
+                return Err(ApiError::invalid_parameter(format!(
+                    "ProvisionedThroughput is not specified for index: {}",
+                    new.index_name
+                )));
+            }
             check_index_billing(
                 billing_mode,
                 &new.index_name,

@@ -263,6 +263,6 @@ pub(crate) fn check_indexes_together(settings: &TableSettings) -> Result<(), Api
 }
 
 /// Two indexes of one name.
-pub(crate) fn duplicate_index(index_name: &str) -> ApiError {
+fn duplicate_index(index_name: &str) -> ApiError {
     ApiError::invalid_parameter(format!("Duplicate index name: {index_name}"))
 }

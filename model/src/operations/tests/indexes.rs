@@ -306,7 +306,7 @@ fn an_indexs_capacity_fits_the_billing_mode() {
     };
     check_refused(
         parse(&index("abc", "HASH sk", ALL)),
-        "…ProvisionedThroughput must be specified for index: abc",
+        "…ProvisionedThroughput is not specified for index: abc",
     );
     assert!(parse(with_units).is_ok());
     check_refused(
@@ -418,13 +418,15 @@ fn an_index_is_added_with_its_definitions_and_removed_with_them() {
     let twice = update(&defined).unwrap().apply(&changed).unwrap_err();
     assert_eq!(
         text(twice),
-        "One or more parameter values were invalid: Duplicate index name: new"
+        "Attempting to create an index which already exists"
     );
     let delete = update(r#""GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"new"}}]"#);
     let removed = delete.clone().unwrap().apply(&changed).unwrap();
     assert_eq!(removed, current);
     let unknown = delete.unwrap().apply(&current).unwrap_err();
     assert_eq!(unknown.code, ErrorCode::ResourceNotFoundException);
+    let message = unknown.message.unwrap_or_default();
+    assert!(message.starts_with("Requested resource not found: Index new for table "));
 }
 
 #[test]

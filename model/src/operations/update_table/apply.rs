@@ -2,10 +2,10 @@
 
 use super::{UpdateTableRequest, units_of_an_on_demand_table};
 use crate::error::{ApiError, ErrorCode};
+use crate::limits;
 use crate::operations::create_table::{check_warm, warm_decrease};
 use crate::operations::index_rules::{
-    check_index_billing, check_indexes_together, duplicate_index, global_index,
-    on_demand_needs_pay_per_request,
+    check_index_billing, check_indexes_together, global_index, on_demand_needs_pay_per_request,
 };
 use crate::table::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndexUpdate, IndexCapacityUpdate,
@@ -38,7 +38,7 @@ impl UpdateTableRequest {
                     update_index(update, current, &mut settings)?;
                 }
                 GlobalSecondaryIndexUpdate::Delete(name) => {
-                    let at = position(&settings, &name.index_name)?;
+                    let at = position(&settings, &name.index_name, "delete")?;
                     settings.global_secondary_indexes.remove(at);
                 }
             }
@@ -150,7 +150,18 @@ impl UpdateTableRequest {
             )
             .any(|name| *name == new.index_name);
         if exists {
-            return Err(duplicate_index(&new.index_name));
+            return Err(ApiError::validation(
+                "Attempting to create an index which already exists",
+            ));
+        }
+        if settings.global_secondary_indexes.len() >= limits::GLOBAL_INDEXES_MAX {
+            return Err(ApiError::new(
+                ErrorCode::LimitExceededException,
+                format!(
+                    "Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of {}",
+                    limits::GLOBAL_INDEXES_MAX
+                ),
+            ));
         }
         let index = global_index(new, &known)?;
         check_index_billing(
@@ -170,7 +181,7 @@ fn update_index(
     current: &TableSettings,
     settings: &mut TableSettings,
 ) -> Result<(), ApiError> {
-    let at = position(settings, &update.index_name)?;
+    let at = position(settings, &update.index_name, "update")?;
     let billing_mode = settings.billing_mode;
     let same_mode = billing_mode == current.billing_mode;
     let Some(index) = settings.global_secondary_indexes.get_mut(at) else {
@@ -202,17 +213,29 @@ fn update_index(
     Ok(())
 }
 
-fn position(settings: &TableSettings, index_name: &str) -> Result<usize, ApiError> {
-    settings
+/// Where the global index is that is to be changed; `verb` says how.
+fn position(settings: &TableSettings, index_name: &str, verb: &str) -> Result<usize, ApiError> {
+    let position = settings
         .global_secondary_indexes
         .iter()
-        .position(|index| index.index_name == index_name)
-        .ok_or_else(|| {
-            ApiError::new(
-                ErrorCode::ResourceNotFoundException,
-                "Requested resource not found",
-            )
-        })
+        .position(|index| index.index_name == index_name);
+    let is_local = settings
+        .local_secondary_indexes
+        .iter()
+        .any(|index| index.index_name == index_name);
+    match position {
+        Some(at) => Ok(at),
+        None if is_local => Err(ApiError::validation(format!(
+            "Cannot {verb} an index that is not a GlobalSecondaryIndex: {index_name}"
+        ))),
+        None => Err(ApiError::new(
+            ErrorCode::ResourceNotFoundException,
+            format!(
+                "Requested resource not found: Index {index_name} for table {}",
+                settings.table_name
+            ),
+        )),
+    }
 }
 
 /// The definitions of the table with those that are new.
