@@ -3,8 +3,9 @@
 //! A replica serves hits under a lease that it asks for within its session. The primary counts the lease from when it
 //! *received* the request, the replica from when it *sent* it, so that the primary always waits longer than the replica
 //! serves. A change is put into the queues of all sessions in the same critical section that decides about it, and is told
-//! in that order. A write is acknowledged when every session has carried it out, or has ended: by its own word, or because
-//! its lease has run out without an answer (it is *expelled*, and begins anew with nothing).
+//! in that order. A write is acknowledged when every session has carried it out, or has ended: because the replica has left
+//! or does not know it any more, or because its lease has run out without an answer (it is *expelled*, and begins anew with
+//! nothing); and when the lease has been written without those who were gone on without.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::peer::Peer;
 use super::transport::{Transport, call};
 
 /// How long a replica may serve hits without asking again.
-const LEASE: Duration = Duration::from_secs(1);
+pub(super) const LEASE: Duration = Duration::from_secs(1);
 /// For one attempt to tell changes; the next one takes another connection.
 const ATTEMPT: Duration = Duration::from_millis(500);
 /// A replica that asks for its lease and does not carry out what it is told gets no more leases after this.
@@ -229,22 +230,25 @@ impl Session {
 }
 
 impl Sessions {
-    /// This node is the primary until `until`. Whether it was not before.
-    pub(crate) fn hold(&self, until: Option<Instant>, now: Instant) -> bool {
+    /// This node is the primary until `until`.
+    pub(crate) fn hold(&self, until: Option<Instant>, now: Instant) {
         let mut state = self.state.lock();
         if let Some(tenure) = state.tenure.as_mut().filter(|tenure| tenure.holds(now)) {
             tenure.until = until;
-            return false;
+            return;
         }
         state.end_all();
         state.number += 1;
         let number = state.number;
         state.tenure = Some(Tenure { number, until });
+        // The list may still name who was in session before.
+        let listed = state.removals;
+        state.removals += 1;
         self.listing.send_replace(Listing {
             tenure: number,
-            removals: state.removals,
+            removals: listed,
         });
-        true
+        self.unlist.notify_one();
     }
 
     /// This node is not the primary any more.
@@ -278,23 +282,15 @@ impl Sessions {
         self.unlist.notified().await;
     }
 
-    /// Takes a replica off the list, and waits until it is written so or this node is not the primary any more.
-    async fn take_off(&self, id: u64) {
-        let (tenure, removals) = {
-            let mut state = self.state.lock();
-            state.open.retain(|session| session.id != id);
-            self.any.store(!state.open.is_empty(), Ordering::Release);
-            state.removals += 1;
-            let tenure = state.tenure.map_or(0, |tenure| tenure.number);
-            (tenure, state.removals)
-        };
+    /// A session is gone on without. What its replica holds may be older than what is acknowledged from now on: nothing is
+    /// before the list has been written without it, see [`Self::settled`].
+    fn take_off(&self, session: &Session) {
+        let mut state = self.state.lock();
+        state.open.retain(|open| open.id != session.id);
+        self.any.store(!state.open.is_empty(), Ordering::Release);
+        state.removals += 1;
+        session.end();
         self.unlist.notify_one();
-        let mut listing = self.listing.subscribe();
-        let written = listing
-            .wait_for(|listing| listing.tenure != tenure || listing.removals >= removals)
-            .await;
-        // The sender lives as long as this.
-        drop(written);
     }
 
     /// The tenure in force; `None` if this node is not the primary.
@@ -319,8 +315,8 @@ impl Sessions {
         self.any.load(Ordering::Acquire)
     }
 
-    /// Waits until all that was published in the tenure is carried out wherever hits are served. `false`: this node is not
-    /// the primary any more, so that others may serve what they have not been told of.
+    /// Waits until all that was published in the tenure is carried out wherever hits are served, and nobody could take over
+    /// without it. `false`: this node is not the primary any more, so that others may serve what they have not been told of.
     pub(crate) async fn settled(&self, tenure: u64) -> bool {
         let waits: Vec<(Arc<Session>, u64)> = {
             let state = self.state.lock();
@@ -332,12 +328,17 @@ impl Sessions {
         };
         for (session, last) in waits {
             let mut done = session.done.subscribe();
-            // It ends: each session's own task sees to that. Only if that has ended is the sender gone.
+            // It ends: each session's own task sees to that.
             if done.wait_for(|done| *done >= last).await.is_err() {
                 return false;
             }
         }
-        self.tenure(Instant::now()) == Some(tenure)
+        let removals = self.state.lock().removals;
+        let mut listing = self.listing.subscribe();
+        let written = listing
+            .wait_for(|listing| listing.tenure != tenure || listing.removals >= removals)
+            .await;
+        written.is_ok() && self.tenure(Instant::now()) == Some(tenure)
     }
 
     /// A replica joins. Its earlier session gets no more leases and ends when the replica says that it does not know it, or
@@ -429,11 +430,8 @@ impl Sessions {
     ) {
         let why = tell(&session, &peer, transport.as_ref()).await;
         if !session.has_ended() {
-            // What it holds may be older now than what is acknowledged: it must not take over with it.
-            self.take_off(session.id).await;
-            session.end();
+            self.take_off(&session);
         }
-        self.leave(session.id);
         tracing::info!(
             replica = peer.name,
             session = session.id,
@@ -520,3 +518,6 @@ impl State {
         me.into_iter().chain(others).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
