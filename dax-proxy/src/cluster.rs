@@ -32,6 +32,7 @@ pub mod election;
 mod following;
 mod forward;
 pub mod kubernetes;
+mod membership;
 mod message;
 pub mod peer;
 mod sessions;
@@ -56,8 +57,8 @@ pub(crate) use self::following::Caches;
 use self::following::Following;
 pub(crate) use self::forward::{Forward, ForwardError, Forwarded};
 use self::message::{
-    Admission, Applied, Apply, FindList, Identify, Join, KeepLists, Leave, Renew, Renewal, Settle,
-    Settled,
+    Admission, Applied, Apply, Call, FindList, Identify, Join, KeepLists, Leave, Renew, Renewal,
+    Settle, Settled,
 };
 pub(crate) use self::message::{Change, Member, TableIdentity};
 use self::peer::Peer;
@@ -65,12 +66,8 @@ pub(crate) use self::sessions::Sessions;
 pub(crate) use self::transport::{HttpTransport, Transport};
 use self::transport::{PeerError, call};
 
-/// How often a replica asks for its lease, which lasts a second.
-const RENEW_EVERY: Duration = Duration::from_millis(300);
 /// For the answer to a small call.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// A primary that has not answered for this long is given up; with a lease another is found by then.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(3);
 /// For all nodes to settle. The primary may take longer, waiting for a lease to run out: it is asked again, and so are the
 /// others, who may have become the primary meanwhile.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(1);
@@ -328,10 +325,8 @@ impl Cluster {
         let tenure = self.sessions.tenure(now);
         for change in changes {
             self.caches.apply(change, now);
-            // The caches tell of what they do; a table that this node does not know they cannot name.
-            if matches!(change, Change::DropTable { .. }) {
-                self.sessions.publish(change, now);
-            }
+            // The caches tell of what they do, but only where they know the table.
+            self.sessions.publish(change, now);
         }
         match tenure {
             None => Settled::Here,
@@ -356,28 +351,22 @@ impl Cluster {
     /// Tells all nodes of lists before a client is told of their ids. A node that does not hear of it asks when a client
     /// brings such an id.
     pub(crate) async fn share_lists(&self, lists: Vec<Vec<String>>) {
-        if lists.is_empty() || self.peers.is_empty() {
-            return;
+        if !lists.is_empty() {
+            self.ask_all(&KeepLists { lists }).await;
         }
-        let message = KeepLists { lists };
-        let told = self
-            .peers
-            .iter()
-            .map(|peer| async { call(self.transport.as_ref(), peer, &message, PATIENCE).await });
-        join_all(told).await;
     }
 
     /// What a list's id means, if any other node knows it.
     pub(crate) async fn find_list(&self, id: i64) -> Option<Vec<String>> {
-        let message = FindList { id };
-        let asked = self
-            .peers
-            .iter()
-            .map(|peer| async { call(self.transport.as_ref(), peer, &message, PATIENCE).await });
-        join_all(asked)
-            .await
-            .into_iter()
-            .find_map(|answer| answer.ok().flatten())
+        let answers = self.ask_all(&FindList { id }).await;
+        answers.into_iter().flatten().find_map(|answer| answer)
+    }
+
+    /// What each peer answers, or that it does not.
+    async fn ask_all<C: Call>(&self, message: &C) -> Vec<Result<C::Answer, PeerError>> {
+        let transport = self.transport.as_ref();
+        let asked = self.peers.iter();
+        join_all(asked.map(|peer| call(transport, peer, message, PATIENCE))).await
     }
 
     // ---- what peers ask -----------------------------------------------------------------------------------------------
@@ -420,197 +409,4 @@ impl Cluster {
         self.following
             .apply(apply, self.caches.as_ref(), Instant::now())
     }
-
-    // ---- this node's own part -----------------------------------------------------------------------------------------
-
-    async fn elect(&self, mut candidate: Candidate) {
-        let token = self.tasks.token();
-        let mut leading = false;
-        loop {
-            let before = self.view.lock().clone();
-            let (in_sync, removals) = self.sessions.in_sync();
-            let retiring = self.retiring.load(Ordering::Acquire);
-            if leading && retiring && !in_sync.is_empty() && candidate.can_be_succeeded() {
-                // One of them takes over in its next round.
-                self.following.end();
-                self.sessions.give_up();
-                candidate.release().await;
-                leading = false;
-                info!("this node hands its place over");
-            }
-            let stands = leading || !retiring;
-            let view = candidate.round(&before, in_sync, stands).await;
-            // A list is written by who has held the lease already; without a lease nobody takes over.
-            let written = leading && matches!(&view, View::Mine { .. });
-            if written && (view != before || matches!(&view, View::Mine { until: None, .. })) {
-                self.sessions.listed(removals);
-            }
-            if !token.is_cancelled() {
-                self.take_view(view, &mut leading);
-            }
-            tokio::select! {
-                biased;
-                () = token.cancelled() => break,
-                () = self.sessions.wants_listing() => {}
-                // The holder has time for three renewals; every one is a write to the API server's disks.
-                () = tokio::time::sleep(if leading { ROUND * 2 } else { ROUND }) => {}
-            }
-        }
-        // Who writes here from now on settles with the next primary.
-        let ended = self.following.end();
-        self.sessions.give_up();
-        if leading {
-            candidate.release().await;
-        }
-        if let Some((session, primary)) = ended {
-            self.say_goodbye(session, primary).await;
-        }
-    }
-
-    fn take_view(&self, view: View, leading: &mut bool) {
-        let now = Instant::now();
-        match &view {
-            View::Mine {
-                until,
-                epoch,
-                in_sync,
-            } if until.is_none_or(|until| now < until) => {
-                if self.sessions.tenure(now).is_none() {
-                    self.following.end();
-                    // What is held may be older than what was written while this node could not know.
-                    let warm = *in_sync && self.following.is_clean();
-                    if !warm {
-                        self.caches.apply(&Change::DropAll, now);
-                    }
-                    info!(epoch, warm, "this node is the primary");
-                }
-                self.sessions.hold(*until, now);
-                self.following.lead(*until);
-                *leading = true;
-            }
-            _ if *leading => {
-                info!("this node is not the primary any more");
-                self.following.end();
-                self.sessions.give_up();
-                *leading = false;
-            }
-            _ => {}
-        }
-        *self.view.lock() = view;
-    }
-
-    /// Keeps the session with whoever is the primary.
-    async fn follow(&self) {
-        let token = self.tasks.token();
-        let mut heard = Instant::now();
-        loop {
-            let holder = match &*self.view.lock() {
-                View::Other { holder, .. } => {
-                    self.peers.iter().position(|peer| peer.name == *holder)
-                }
-                View::Mine { .. } | View::Unknown => None,
-            };
-            let pause = match (holder, self.following.primary()) {
-                (None, _) => RENEW_EVERY / 3,
-                (Some(holder), Some((session, primary))) if primary == holder => {
-                    match self.renew(session, primary).await {
-                        Renewed::Granted => heard = Instant::now(),
-                        Renewed::Ended => {
-                            self.following.end();
-                        }
-                        Renewed::NoAnswer if heard.elapsed() > GIVEN_UP_AFTER => {
-                            self.following.end();
-                        }
-                        Renewed::NoAnswer => {}
-                    }
-                    RENEW_EVERY
-                }
-                (Some(holder), _) => {
-                    if self.join(holder).await {
-                        heard = Instant::now();
-                        // The lease is asked for at once.
-                        continue;
-                    }
-                    RENEW_EVERY / 3
-                }
-            };
-            tokio::select! {
-                biased;
-                () = token.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    async fn join(&self, primary: usize) -> bool {
-        let Some(peer) = self.peers.get(primary) else {
-            return false;
-        };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "any 64 random bits will do"
-        )]
-        let session = self.random.next_u128() as u64;
-        self.following.begin(session, primary);
-        // The primary takes the join for the word that nothing is held from before it.
-        self.caches.apply(&Change::DropAll, Instant::now());
-        let join = Join {
-            session,
-            member: self.me.clone(),
-            listed: self.listed().is_some(),
-        };
-        match call(self.transport.as_ref(), peer, &join, PATIENCE).await {
-            Ok(Admission::Granted) => {
-                // What was fetched before the primary knew of this session is not stored: it was not told of changes.
-                self.caches.apply(&Change::DropAll, Instant::now());
-                self.following.joined(session);
-                info!(primary = peer.name, session, "this node is a replica");
-                true
-            }
-            _ => {
-                self.following.end();
-                false
-            }
-        }
-    }
-
-    async fn renew(&self, session: u64, primary: usize) -> Renewed {
-        let Some(peer) = self.peers.get(primary) else {
-            return Renewed::Ended;
-        };
-        let sent = Instant::now();
-        let renew = Renew {
-            session,
-            listed: self.listed().is_some(),
-        };
-        match call(self.transport.as_ref(), peer, &renew, PATIENCE).await {
-            Ok(Renewal::Granted { millis, members }) => {
-                let lease = Duration::from_millis(u64::from(millis));
-                self.following.granted(session, sent, lease, members);
-                Renewed::Granted
-            }
-            Ok(Renewal::Ended) => Renewed::Ended,
-            Err(_) => Renewed::NoAnswer,
-        }
-    }
-
-    async fn say_goodbye(&self, session: u64, primary: usize) {
-        if let Some(peer) = self.peers.get(primary)
-            && call(self.transport.as_ref(), peer, &Leave { session }, PATIENCE)
-                .await
-                .is_err()
-        {
-            tracing::debug!(
-                primary = peer.name,
-                session,
-                "the primary does not hear that this node leaves"
-            );
-        }
-    }
-}
-
-enum Renewed {
-    Granted,
-    Ended,
-    NoAnswer,
 }

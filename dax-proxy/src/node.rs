@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -16,7 +17,10 @@ use crate::cluster::{Caches, Change, Cluster, Door, Forward, Sessions, TableIden
 use crate::native::{AttributeList, AttributeLists as _};
 use crate::operations::policy::handling;
 use crate::operations::{Call, Proxy};
-use crate::upstream::{Described, Nodes, TableError, Tables, UpstreamError};
+use crate::upstream::{Described, Nodes, TableError, Tables};
+
+/// Tables that nobody has asked for, remembered for what is told of them.
+const TOLD_MAX: usize = 1_024;
 
 /// Tells the replicas of this node's time as the primary what happens to the caches.
 pub(crate) struct Telling {
@@ -143,9 +147,6 @@ impl LocalCaches {
     }
 }
 
-/// Tables that nobody has asked for, remembered for what is told of them.
-const TOLD_MAX: usize = 1_024;
-
 impl Caches for LocalCaches {
     fn keys(&self) -> Vec<CacheKey> {
         self.items.keys()
@@ -185,7 +186,7 @@ impl Caches for LocalCaches {
                         Some(json) => CachedItem::from_item_json(json),
                         None => CachedItem::Absent,
                     };
-                    let age = std::time::Duration::from_millis(*age_millis);
+                    let age = Duration::from_millis(*age_millis);
                     let stored_at = now.checked_sub(age).unwrap_or(now);
                     self.items
                         .start_write(&table, key)
@@ -222,14 +223,10 @@ impl Door for PeerDoor {
     fn forwarded(&self, request: Forward) -> BoxFuture<'static, Option<Answer>> {
         let (proxy, permits) = (Arc::clone(&self.proxy), Arc::clone(&self.permits));
         Box::pin(async move {
-            let cluster = proxy.cluster.as_ref()?;
-            cluster.sessions.tenure(Instant::now())?;
-            let (prefix, operation) = request.target.split_once('.')?;
-            let (target_prefix, streams) = match prefix {
-                "DynamoDB_20120810" => ("DynamoDB_20120810", false),
-                _ => return None,
-            };
-            let (operation, handling) = handling(streams, operation)?;
+            if !proxy.leads() {
+                return None;
+            }
+            let (operation, handling) = handling(false, &request.operation)?;
             let Ok(_permit) = permits.try_acquire() else {
                 proxy.metrics.throttled.inc();
                 return Some(throttled().into());
@@ -237,7 +234,7 @@ impl Door for PeerDoor {
             let call = Call {
                 principal: Arc::new(request.principal),
                 operation,
-                target_prefix,
+                target_prefix: "DynamoDB_20120810",
                 body: request.body,
             };
             Some(proxy.call_here(call, handling).await)
@@ -259,11 +256,7 @@ impl Door for PeerDoor {
     fn identify(&self, name: String) -> BoxFuture<'static, TableIdentity> {
         let proxy = Arc::clone(&self.proxy);
         Box::pin(async move {
-            let is_primary = proxy
-                .cluster
-                .as_ref()
-                .is_some_and(|cluster| cluster.sessions.tenure(Instant::now()).is_some());
-            if !is_primary {
+            if !proxy.leads() {
                 return TableIdentity::Unknown;
             }
             match proxy.tables.get(&name, Instant::now()).await {
@@ -282,9 +275,7 @@ impl Door for PeerDoor {
                     }
                 }
                 Err(TableError::Refused) => TableIdentity::Refused,
-                Err(TableError::Unreachable(UpstreamError::NotSent | UpstreamError::Lost)) => {
-                    TableIdentity::Unknown
-                }
+                Err(TableError::Unreachable(_)) => TableIdentity::Unknown,
             }
         })
     }

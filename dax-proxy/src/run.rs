@@ -1,6 +1,8 @@
 //! The whole proxy: everything opened, bound, started, and drained again.
 
-use std::net::{IpAddr, SocketAddr};
+mod joining;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +17,7 @@ use stator_kit::rng::SharedRandom;
 use stator_kit::sigv4::{AccessKey, Verifier, VerifierOptions};
 use stator_kit::task::{ShutdownReport, TaskOwner};
 use stator_kit::telemetry::LogFilterHandle;
-use stator_kit::tls::{
-    ALPN_HTTP1, MutualTls, ReloadingClientConfig, ReloadingServerConfig, TlsError, TlsFiles,
-};
+use stator_kit::tls::{MutualTls, ReloadingServerConfig, TlsError, TlsFiles};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -25,15 +25,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
 
+use self::joining::Joining;
+pub use self::joining::{ClusterOptions, PrimaryOptions};
 use crate::answer::Failure;
 use crate::attribute_lists::ListRegistry;
 use crate::cache::store::MokaStore;
 use crate::cache::{ItemCache, Observer, QueryCache};
-use crate::cluster;
-use crate::cluster::election::{Electorate, LeaseError, LeaseStore};
-use crate::cluster::kubernetes::KubernetesLease;
-use crate::cluster::peer::Peer;
-use crate::cluster::{Cluster, HttpTransport, Member, Parts, Sessions};
+use crate::cluster::election::LeaseError;
+use crate::cluster::{Cluster, Member, Sessions};
 use crate::coherence::{Coherence, streams_endpoint};
 use crate::identity::{Identity, IdentityError};
 use crate::metrics::{ClusterCollector, Metrics, UsageCollector};
@@ -82,43 +81,6 @@ pub struct Options {
 pub struct CoherenceOptions {
     /// Endpoint of the streams; `None`: as it follows from the store's.
     pub streams: Option<Uri>,
-}
-
-/// The cluster that this node is one of.
-#[derive(Debug)]
-pub struct ClusterOptions {
-    /// Where peers connect.
-    pub listen: SocketAddr,
-    /// This node's name among the peers.
-    pub name: String,
-    /// All nodes that may be, this one among them.
-    pub peers: Vec<Peer>,
-    /// The address that clients reach this node at.
-    pub advertise: IpAddr,
-    /// How the primary is found.
-    pub primary: PrimaryOptions,
-    /// Directory with `ca.crt`, `tls.crt` and `tls.key` of the nodes, for mutual TLS between them; `None`: in the clear.
-    pub tls_dir: Option<PathBuf>,
-}
-
-/// How the primary is found.
-pub enum PrimaryOptions {
-    /// By the Lease of this name in the pod's namespace.
-    Kubernetes(String),
-    /// By a lease that is kept elsewhere.
-    Lease(Box<dyn LeaseStore>),
-    /// It is this node for ever.
-    Fixed(String),
-}
-
-impl std::fmt::Debug for PrimaryOptions {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Kubernetes(name) => formatter.debug_tuple("Kubernetes").field(name).finish(),
-            Self::Lease(_) => formatter.write_str("Lease"),
-            Self::Fixed(name) => formatter.debug_tuple("Fixed").field(name).finish(),
-        }
-    }
 }
 
 /// The port for clients under TLS. Both protocols, as on the other port.
@@ -495,76 +457,6 @@ fn caches(options: &CacheOptions, telling: Option<Arc<Telling>>) -> Caches {
 fn native_node_id(id: Uuid) -> i64 {
     let (high, _) = id.as_u64_pair();
     (high >> 12).cast_signed()
-}
-
-/// This node's part in a cluster, before it takes part.
-struct Joining {
-    cluster: Arc<Cluster>,
-    listener: TcpListener,
-    tls: Option<ReloadingServerConfig>,
-    primary: PrimaryOptions,
-}
-
-impl Joining {
-    fn prepare(
-        options: ClusterOptions,
-        me: Member,
-        caches: LocalCaches,
-        telling: &Arc<Telling>,
-        listener: TcpListener,
-        random: SharedRandom,
-        tasks: &TaskOwner,
-    ) -> Result<Self, StartError> {
-        let (server, client) = match &options.tls_dir {
-            None => (None, None),
-            Some(directory) => {
-                let files = TlsFiles::in_directory(directory);
-                let server =
-                    ReloadingServerConfig::load(files.clone(), MutualTls::Required, &[ALPN_HTTP1])?;
-                let client =
-                    ReloadingClientConfig::load(files, MutualTls::Required, &[ALPN_HTTP1])?;
-                server.follow(FILES_INTERVAL, tasks);
-                client.follow(FILES_INTERVAL, tasks);
-                (Some(server), Some(client))
-            }
-        };
-        let cluster = Cluster::new(Parts {
-            me,
-            peers: options.peers,
-            sessions: telling.sessions(),
-            caches: Arc::new(caches),
-            transport: Arc::new(HttpTransport::new(client, tasks)),
-            random,
-            tasks: tasks.clone(),
-        });
-        telling.belongs_to(&cluster);
-        Ok(Self {
-            cluster,
-            listener,
-            tls: server,
-            primary: options.primary,
-        })
-    }
-
-    async fn start(
-        self,
-        door: PeerDoor,
-        clock: SharedClock,
-        tasks: &TaskOwner,
-    ) -> Result<(), StartError> {
-        let electorate = match self.primary {
-            PrimaryOptions::Fixed(name) => Electorate::Fixed(name),
-            PrimaryOptions::Lease(store) => Electorate::Lease(store),
-            PrimaryOptions::Kubernetes(name) => {
-                let lease = KubernetesLease::in_cluster(&name, clock).await?;
-                Electorate::Lease(Box::new(lease))
-            }
-        };
-        let cluster = Arc::clone(&self.cluster);
-        cluster::serve(self.listener, self.tls, cluster, Arc::new(door), tasks);
-        self.cluster.start(electorate);
-        Ok(())
-    }
 }
 
 /// The port for clients under TLS, bound.

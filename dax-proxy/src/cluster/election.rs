@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 /// How long a silent primary keeps the lease. With [`ROUND`] a replica is promoted within 2.6 s of its death.
 pub const DURATION: Duration = Duration::from_secs(2);
-/// Longer than a replica serves hits without asking again: by then nobody holds a lease of a process that has died.
-const REPLICA_LEASE: Duration = Duration::from_millis(1_100);
+/// By then nobody holds a lease of a process that has died: a tenth longer than one lasts.
+const LEASES_OVER: Duration = Duration::from_millis(1_100);
 /// How long after a renewal was sent its holder is the primary: a twentieth less.
 const TENURE: Duration = Duration::from_millis(1_900);
 /// How often the others look; the holder renews half as often.
@@ -56,15 +56,6 @@ pub enum Electorate {
     Lease(Box<dyn LeaseStore>),
     /// It is this one, for ever.
     Fixed(String),
-}
-
-impl std::fmt::Debug for Electorate {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Lease(_) => formatter.write_str("Lease"),
-            Self::Fixed(name) => formatter.debug_tuple("Fixed").field(name).finish(),
-        }
-    }
 }
 
 /// What a node knows of the primary.
@@ -147,9 +138,8 @@ impl Candidate {
         matches!(self.electorate, Electorate::Lease(_))
     }
 
-    /// Looks at the lease, and takes or renews it if it may, with those replicas `in_sync`. `before` is what was known; it
-    /// stays where the lease cannot be reached.
-    /// Without `stands` it only looks.
+    /// Looks at the lease, and takes or renews it if it may, with those replicas `in_sync`; without `stands` it only looks.
+    /// `before` is what was known; it stays where the lease cannot be reached.
     pub(crate) async fn round(
         &mut self,
         before: &View,
@@ -157,7 +147,7 @@ impl Candidate {
         stands: bool,
     ) -> View {
         if let Electorate::Fixed(primary) = &self.electorate {
-            return if *primary == self.me && self.started.elapsed() < REPLICA_LEASE {
+            return if *primary == self.me && self.started.elapsed() < LEASES_OVER {
                 View::Unknown
             } else if *primary == self.me {
                 View::Mine {
@@ -285,6 +275,7 @@ fn decide(
 
 #[cfg(test)]
 mod tests {
+    use super::super::sessions::LEASE;
     use super::*;
 
     #[test]
@@ -361,7 +352,7 @@ mod tests {
         let mut fixed = Candidate::new("a".to_owned(), Electorate::Fixed("a".to_owned()));
         let view = fixed.round(&View::Unknown, Vec::new(), true).await;
         assert_eq!(view, View::Unknown);
-        tokio::time::sleep(REPLICA_LEASE).await;
+        tokio::time::sleep(LEASES_OVER).await;
         let view = fixed.round(&View::Unknown, Vec::new(), true).await;
         assert!(matches!(view, View::Mine { until: None, .. }), "{view:?}");
     }
@@ -370,5 +361,6 @@ mod tests {
     #[test]
     fn no_tenure_outlives_the_wait_of_the_others() {
         assert!(TENURE + Duration::from_millis(50) < DURATION);
+        assert!(LEASE + Duration::from_millis(50) < LEASES_OVER);
     }
 }

@@ -10,14 +10,14 @@ use super::message::{Applied, Apply, Change, Member};
 use crate::cache::CacheKey;
 
 /// Until when hits may be served: one number, because every hit looks at it.
-pub(crate) struct HitsUntil {
+struct HitsUntil {
     base: Instant,
     /// Nanoseconds after `base`; 0: not at all.
     nanos: AtomicU64,
 }
 
 impl HitsUntil {
-    pub(crate) fn never(base: Instant) -> Self {
+    fn never(base: Instant) -> Self {
         Self {
             base,
             nanos: AtomicU64::new(0),
@@ -25,7 +25,7 @@ impl HitsUntil {
     }
 
     /// Whether a hit may be served now.
-    pub(crate) fn holds(&self, now: Instant) -> bool {
+    fn holds(&self, now: Instant) -> bool {
         self.nanos_of(now) < self.nanos.load(Ordering::Acquire)
     }
 
@@ -67,7 +67,6 @@ pub(crate) struct Following {
     members: Mutex<Vec<Member>>,
 }
 
-#[derive(Clone)]
 struct Followed {
     session: u64,
     /// Place of the primary among the peers.

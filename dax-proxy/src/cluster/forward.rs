@@ -1,7 +1,6 @@
 //! A client's write on its way from a replica to the primary.
 //!
-//! `POST /v1/forward` with the client's body. Headers: `x-stator-target` (as in `X-Amz-Target`) and `x-stator-principal`,
-//! the name of the verified caller in hexadecimal UTF-8. The answer is the client's, or 421 if the node is not the primary
+//! `POST /v1/forward` with the client's body. Headers: `x-stator-operation` and `x-stator-principal`, the name of the verified caller in hexadecimal UTF-8. The answer is the client's, or 421 if the node is not the primary
 //! and has done nothing.
 
 use bytes::Bytes;
@@ -10,10 +9,9 @@ use http_body_util::Full;
 use stator_kit::access::Principal;
 use stator_kit::http::REQUEST_ID_HEADER;
 
-use super::transport::hex_value;
 use crate::answer::{Answer, CacheOutcome};
 
-const TARGET: HeaderName = HeaderName::from_static("x-stator-target");
+const OPERATION: HeaderName = HeaderName::from_static("x-stator-operation");
 const PRINCIPAL: HeaderName = HeaderName::from_static("x-stator-principal");
 
 /// A write to be forwarded.
@@ -21,8 +19,8 @@ const PRINCIPAL: HeaderName = HeaderName::from_static("x-stator-principal");
 pub(crate) struct Forward {
     /// Who asks; verified by the node that forwards.
     pub(crate) principal: Principal,
-    /// `DynamoDB_20120810.PutItem`.
-    pub(crate) target: String,
+    /// Of `DynamoDB_20120810`: streams are not written.
+    pub(crate) operation: String,
     /// The client's.
     pub(crate) body: Bytes,
 }
@@ -52,32 +50,24 @@ impl Forward {
         let mut request = Request::new(self.body);
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
-        let target = HeaderValue::from_str(&self.target);
+        let value =
+            |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         let headers = request.headers_mut();
-        headers.insert(TARGET, target.unwrap_or(HeaderValue::from_static("")));
-        headers.insert(PRINCIPAL, hex_value(self.principal.name()));
+        headers.insert(OPERATION, value(&self.operation));
+        headers.insert(PRINCIPAL, value(&hex::encode(self.principal.name())));
         request
     }
 
     /// Reads what [`Self::into_http`] wrote; `None` if it is something else.
     pub(super) fn of_http(headers: &HeaderMap, body: Bytes) -> Option<Self> {
-        let target = headers.get(TARGET)?.to_str().ok()?.to_owned();
-        let name = unhex(headers.get(PRINCIPAL)?.as_bytes())?;
+        let operation = headers.get(OPERATION)?.to_str().ok()?.to_owned();
+        let name = hex::decode(headers.get(PRINCIPAL)?).ok()?;
         Some(Self {
-            principal: Principal::new(name),
-            target,
+            principal: Principal::new(String::from_utf8(name).ok()?),
+            operation,
             body,
         })
     }
-}
-
-fn unhex(hex: &[u8]) -> Option<String> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let pairs = hex.chunks(2).map(|pair| match pair {
-        [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
-        _ => None,
-    });
-    String::from_utf8(pairs.collect::<Option<Vec<u8>>>()?).ok()
 }
 
 impl Forwarded {
@@ -126,7 +116,7 @@ mod tests {
     fn a_forwarded_write_keeps_who_asks() {
         let sent = Forward {
             principal: Principal::new("arn:aws:iam::1:user/żółw"),
-            target: "DynamoDB_20120810.PutItem".to_owned(),
+            operation: "PutItem".to_owned(),
             body: Bytes::from_static(b"{}"),
         };
         let http = sent
@@ -134,8 +124,7 @@ mod tests {
             .into_http(Uri::from_static("http://h:1/v1/forward"));
         let read = Forward::of_http(http.headers(), http.body().clone()).unwrap();
         assert_eq!(read.principal.name(), sent.principal.name());
-        assert_eq!((read.target, read.body), (sent.target, sent.body));
+        assert_eq!((read.operation, read.body), (sent.operation, sent.body));
         assert!(Forward::of_http(&HeaderMap::new(), Bytes::new()).is_none());
-        assert!(unhex(b"abc").is_none() && unhex(b"zz").is_none());
     }
 }

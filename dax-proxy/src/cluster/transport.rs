@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use stator_kit::http::{ClientError, ClientOptions, HttpClient};
 use stator_kit::task::TaskOwner;
 use stator_kit::tls::ReloadingClientConfig;
@@ -181,12 +181,6 @@ fn names_nobody(error: &io::Error) -> bool {
     ];
     let text = error.to_string();
     UNKNOWN_NAMES.iter().any(|unknown| text.contains(unknown))
-}
-
-/// A header's value of text that need not be ASCII.
-pub(super) fn hex_value(text: &str) -> HeaderValue {
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::from_str(&hex).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

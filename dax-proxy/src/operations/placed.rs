@@ -38,7 +38,7 @@ impl Proxy {
                 Some(Place::There(primary)) => {
                     let request = Forward {
                         principal: call.principal.as_ref().clone(),
-                        target: format!("{}.{}", call.target_prefix, call.operation),
+                        operation: call.operation.to_owned(),
                         body: call.body.clone(),
                     };
                     match cluster.forward(primary, request).await {
@@ -55,6 +55,11 @@ impl Proxy {
         }
         ApiError::unavailable("No cache node can be the primary, or be sure that there is none.")
             .into()
+    }
+
+    /// Whether this node is the primary of its cluster.
+    pub(crate) fn leads(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.leads())
     }
 
     /// The time as the primary that is in force, to be taken when the caches change.

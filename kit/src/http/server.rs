@@ -1,9 +1,9 @@
 //! The server loop: accepts, bounds, drives and drains HTTP/1.1 connections.
 //!
 //! At the connection limit the server stops accepting, so that new clients wait in the kernel's
-//! backlog, or closes them at once, so that they go elsewhere; either is counted. On cancellation of the owner's token it stops accepting and
-//! tells every connection to finish the request at hand and close; the owner's shutdown waits for
-//! them.
+//! backlog, or closes them at once, so that they go elsewhere; either is counted. On cancellation of
+//! the owner's token it stops accepting and tells every connection to finish the request at hand and
+//! close; the owner's shutdown waits for them.
 
 use std::error::Error;
 use std::io;
