@@ -2,20 +2,11 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from test_ttl import Node
+from test_ttl import own_node
 
 
-@pytest.fixture
-def node(request, tmp_path):
-    if request.config.getoption("--cluster") or request.config.getoption("--endpoint"):
-        pytest.skip("reads the metrics of a node of its own")
-    node = Node(tmp_path)
-    yield node
-    node.running.stop()
-
-
-def test_capacity_and_items_are_counted(node):
-    client = node.client
+def test_capacity_and_items_are_counted(own_node):
+    client = own_node.client
     table = "counted"
     client.create_table(
         TableName=table,
@@ -43,8 +34,8 @@ def test_capacity_and_items_are_counted(node):
     assert client.query(TableName=table, **query)["Count"] == 3
     assert client.scan(TableName=table, Limit=2)["Count"] == 2
     # Three puts and the one that failed; halves of a unit are counted.
-    assert node.metric("stator_consumed_write_capacity_units_total", table=table, index="") == 4
-    assert node.metric("stator_consumed_write_capacity_units_total", table=table, index="by-g") == 3
-    assert node.metric("stator_consumed_read_capacity_units_total", table=table, index="") == 0.5 + 1 + 0.5 + 0.5
-    assert node.metric("stator_returned_item_count_total", table=table, operation="Query") == 3
-    assert node.metric("stator_returned_item_count_total", table=table, operation="Scan") == 2
+    assert own_node.metric("stator_consumed_write_capacity_units_total", table=table, index="") == 4
+    assert own_node.metric("stator_consumed_write_capacity_units_total", table=table, index="by-g") == 3
+    assert own_node.metric("stator_consumed_read_capacity_units_total", table=table, index="") == 0.5 + 1 + 0.5 + 0.5
+    assert own_node.metric("stator_returned_item_count_total", table=table, operation="Query") == 3
+    assert own_node.metric("stator_returned_item_count_total", table=table, operation="Scan") == 2

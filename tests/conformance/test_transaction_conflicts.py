@@ -3,25 +3,15 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from botocore.exceptions import ClientError
 from conftest import create_table
-from test_ttl import Node
+from test_ttl import own_node
 
 SOON = 30
 
 
-@pytest.fixture
-def node(request, tmp_path):
-    if request.config.getoption("--cluster") or request.config.getoption("--endpoint"):
-        pytest.skip("reads the metrics of a node of its own")
-    node = Node(tmp_path)
-    yield node
-    node.running.stop()
-
-
-def test_both_names_are_seen_and_counted(node):
-    client = node.client
+def test_both_names_are_seen_and_counted(own_node):
+    client = own_node.client
     table = create_table(client)
     keys = [{"pk": {"S": name}} for name in ("a", "b", "c", "d")]
     add = {"UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
@@ -61,4 +51,4 @@ def test_both_names_are_seen_and_counted(node):
     items = client.scan(TableName=table, ConsistentRead=True)["Items"]
     assert sum(int(item["n"]["N"]) for item in items) == sum(added for added, _, _ in results)
     met = sum(met for _, _, met in results)
-    assert node.metric("stator_transaction_conflict_total") >= met > 0
+    assert own_node.metric("stator_transaction_conflict_total") >= met > 0

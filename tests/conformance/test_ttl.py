@@ -48,7 +48,18 @@ class Node:
         labels = [f'{label}="{value}"' for label, value in labels.items()]
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name) and all(label in line for label in labels))
+        lines = [line for line in lines if line.startswith(name) and all(label in line for label in labels)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+@pytest.fixture
+def own_node(request, tmp_path):
+    """A node that nothing else uses, for its metrics."""
+    if request.config.getoption("--cluster") or request.config.getoption("--endpoint"):
+        pytest.skip("reads the metrics of a node of its own")
+    node = Node(tmp_path)
+    yield node
+    node.running.stop()
 
 
 @pytest.fixture(scope="module")

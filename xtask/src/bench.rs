@@ -48,16 +48,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "--rounds",
         &options.rounds,
     ]);
-    let page = match options.scale {
-        true => {
-            bench.args(["--scale", &options.items]);
-            "docs/benchmarks-scale.md"
-        }
-        false if options.dax => {
-            bench.arg("--dax");
-            "docs/benchmarks-dax.md"
-        }
-        false => "docs/benchmarks.md",
+    let page = if options.scale {
+        bench.args(["--scale", &options.items]);
+        "docs/benchmarks-scale.md"
+    } else if options.dax {
+        bench.arg("--dax");
+        "docs/benchmarks-dax.md"
+    } else {
+        "docs/benchmarks.md"
     };
     run_command(bench.arg("--out").arg(workspace_root().join(page)))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use self::links::Mode;
-use self::nodes::{Election, Nodes, name};
+use self::nodes::{Election, Nodes};
 use crate::client::{item, key};
 use crate::fake_store::{Behaviour, Gate, until};
 
@@ -122,7 +122,7 @@ async fn a_silent_replica_is_waited_for_and_expelled() {
 }
 
 #[tokio::test]
-async fn a_replica_is_promoted_within_three_seconds_when_the_primary_is_cut_off() {
+async fn a_replica_is_promoted_when_the_primary_is_cut_off() {
     for mode in [Mode::Closed, Mode::Hanging] {
         let cluster = Nodes::start(3, Election::Lease).await;
         cluster.ready(&[0, 1, 2]).await;
@@ -160,10 +160,7 @@ async fn without_the_lease_every_node_serves_from_the_store() {
     let cluster = Nodes::start(3, Election::Lease).await;
     cluster.ready(&[0, 1, 2]).await;
     cluster.put(0, "a", "1").await;
-    cluster.set_lease(false);
-    for node in 0..3 {
-        cluster.outside(node).await;
-    }
+    cluster.lose_the_lease().await;
     for node in 0..3 {
         let v = format!("of {node}");
         assert_eq!(cluster.put(node, "a", &v).await.status, 200);
@@ -188,10 +185,7 @@ async fn a_write_that_outlives_the_absence_of_a_primary_is_settled_with_the_next
     let cluster = Nodes::start(3, Election::Lease).await;
     cluster.ready(&[0, 1, 2]).await;
     cluster.put(0, "a", "1").await;
-    cluster.set_lease(false);
-    for node in 0..3 {
-        cluster.outside(node).await;
-    }
+    cluster.lose_the_lease().await;
     let gate = Gate::new();
     cluster
         .store
@@ -269,7 +263,6 @@ async fn without_a_lease_the_first_peer_is_the_primary() {
     cluster.run(0).await;
     cluster.ready(&[0, 1, 2]).await;
     assert_eq!(cluster.get(0, "a").await.v(), Some("2"));
-    assert_eq!(name(0), "dax-0");
 }
 
 /// What a replica holds outlives the primary, and a node that joins gets what the primary holds.

@@ -96,8 +96,7 @@ impl Row {
 
     /// The median of the rounds' rates.
     fn rate(&self) -> f64 {
-        let rates = self.rates();
-        rates.get(rates.len() / 2).copied().unwrap_or(0.0)
+        median(self.rounds.iter().map(|round| round.rate))
     }
 
     /// A quantile of the latency in microseconds: the median of the rounds'.
@@ -120,6 +119,13 @@ impl Row {
         let ratio = writes as f64 / fsyncs as f64;
         (fsyncs > 0).then_some(ratio)
     }
+}
+
+/// The middle one, or 0 of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 fn main() -> Result<()> {

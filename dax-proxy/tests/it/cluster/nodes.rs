@@ -291,6 +291,14 @@ impl Nodes {
         }
     }
 
+    /// The API server is away, and every node has noticed.
+    pub(crate) async fn lose_the_lease(&self) {
+        self.set_lease(false);
+        for node in 0..self.nodes.len() {
+            self.outside(node).await;
+        }
+    }
+
     /// Waits until another node than `node` holds the lease.
     pub(crate) async fn promoted(&self, node: usize) {
         until("a promotion", || self.primary() != node).await;

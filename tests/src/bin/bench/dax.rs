@@ -13,6 +13,7 @@ use stator_tests::node_processes::root_key;
 use tokio::runtime::Runtime;
 
 use crate::machine;
+use crate::median;
 use crate::servers::{Endpoint, Servers, table};
 
 const VALUE_BYTES: usize = 1024;
@@ -34,9 +35,7 @@ struct Row {
 
 impl Row {
     fn median(&self, of: impl Fn(&Measured) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.rounds.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
+        median(self.rounds.iter().map(of))
     }
 
     fn rate(&self) -> f64 {

@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 use crate::machine;
+use crate::median;
 use crate::servers::{Endpoint, Servers, table};
 
 /// Items of the small table.
@@ -140,12 +141,6 @@ fn reads(endpoint: &Endpoint, table: &str, items: u64) -> Result<Vec<Bytes>> {
             http::request(&endpoint.url, endpoint.key.as_ref(), "GetItem", &body)
         })
         .collect()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 fn page(sides: &[Side], folder: &Path, endpoint: &Endpoint) -> Result<String> {
