@@ -451,12 +451,17 @@ fn checked_upstream(upstream: Uri) -> Result<Uri, ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, FromArgMatches as _};
 
     use super::*;
 
+    /// What the arguments alone say: keys in the environment of whoever runs the tests are not meant.
     fn options(arguments: &[&str]) -> Result<Options, ConfigError> {
-        Cli::try_parse_from(arguments).unwrap().command.options()
+        let command = Cli::command().mut_subcommands(|command| {
+            command.mut_args(|argument| argument.env(clap::builder::Resettable::Reset))
+        });
+        let matches = command.try_get_matches_from(arguments).unwrap();
+        Cli::from_arg_matches(&matches).unwrap().command.options()
     }
 
     #[test]
