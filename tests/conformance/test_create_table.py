@@ -125,15 +125,6 @@ def test_names(client, invalid):
                 "Member must satisfy enum value set: [NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]",
             ],
         ),
-        (
-            {"Tags": [{"Key": "", "Value": "v" * 257}]},
-            [
-                "Value '' at 'tags.1.member.key' failed to satisfy constraint: "
-                "Member must have length greater than or equal to 1",
-                f"Value '{'v' * 257}' at 'tags.1.member.value' failed to satisfy constraint: "
-                "Member must have length less than or equal to 256",
-            ],
-        ),
     ],
 )
 def test_constraints_are_gathered(client, refused, change, broken):
@@ -282,13 +273,50 @@ def test_refused_definitions(client, invalid, refused, change, message):
 
 
 @pytest.mark.parametrize(
-    "specification",
-    [{"StreamEnabled": True}, {"StreamEnabled": False, "StreamViewType": "KEYS_ONLY"}],
+    ("change", "message"),
+    [
+        (
+            {"StreamSpecification": {"StreamEnabled": True}},
+            WRONG + "Table is being created with a stream enabled, UpdateViewType is required",
+        ),
+        (
+            {"StreamSpecification": {"StreamEnabled": False, "StreamViewType": "KEYS_ONLY"}},
+            WRONG + "Table is being created with a stream disabled, UpdateViewType should not be specified",
+        ),
+        (
+            {"SSESpecification": {"Enabled": False, "SSEType": "KMS"}},
+            WRONG + "SSEType can not be specified if Enabled is false",
+        ),
+        ({"SSESpecification": {"Enabled": True, "SSEType": "AES256"}}, WRONG + "SSEType AES256 is not supported"),
+        (
+            {"SSESpecification": {"Enabled": True, "KMSMasterKeyId": "alias/k"}},
+            WRONG + "SSEType KMS is required if KMSMasterKeyId is specified",
+        ),
+        (
+            {"TableClass": "GLACIER"},
+            "Invalid table-class parameter provided. Please try again with a valid table-class value: "
+            "[STANDARD, STANDARD_INFREQUENT_ACCESS].",
+        ),
+        (
+            {"OnDemandThroughput": {"MaxReadRequestUnits": 0}},
+            WRONG + "Requested MaxReadRequestUnits for OnDemandThroughput for table is outside of valid range",
+        ),
+        (
+            {"WarmThroughput": {"ReadUnitsPerSecond": 1}},
+            WRONG + "Requested ReadUnitsPerSecond for WarmThroughput for table is lower than initial throughput for "
+            "OnDemand. See: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/"
+            "on-demand-capacity-mode.html#on-demand-capacity-mode-initial",
+        ),
+        ({"Tags": [{"Key": "", "Value": "v"}]}, "The Tag Key provided is invalid, Key: "),
+        ({"Tags": [{"Key": "aws:x", "Value": "v"}]}, "Tag Key cannot be prefixed with aws:, Key: aws:x"),
+        (
+            {"ResourcePolicy": "{}"},
+            WRONG + "Invalid policy document: Syntax error at position (1,3)",
+        ),
+    ],
 )
-def test_a_view_type_belongs_to_a_stream(client, refused, specification):
-    answer = refused(client.create_table, **base(StreamSpecification=specification))
-    assert answer.code == "ValidationException"
-    assert "StreamViewType" in answer.message
+def test_settings_that_do_not_fit(client, invalid, change, message):
+    invalid(message, client.create_table, **base(**change))
 
 
 def test_a_table_with_everything_is_described(client):

@@ -6,6 +6,8 @@ import pytest
 from conftest import create_table
 
 NO_SUCH_NAME = "no-such-table"
+WRONG = "One or more parameter values were invalid: "
+STATEMENT = {"Effect": "Allow", "Principal": "*", "Action": "dynamodb:*", "Resource": "*"}
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +58,15 @@ def test_refused_tags(client, invalid, refused, table, missing_arn):
         ResourceArn="not-an-arn",
         Tags=tags,
     )
+    empty = [{"Key": "", "Value": "v"}]
+    invalid("The Tag Key provided is invalid, Key: ", client.tag_resource, ResourceArn=arn, Tags=empty)
+    invalid("The Tag Value provided is invalid, Value: null", client.tag_resource, ResourceArn=arn, Tags=[{"Key": "a"}])
+    invalid("The Tag Key provided is invalid, Key: ", client.untag_resource, ResourceArn=arn, TagKeys=[""])
     invalid(
-        "1 validation error detected: Value '' at 'tags.1.member.key' failed to satisfy constraint: "
-        "Member must have length greater than or equal to 1",
+        "Duplicate Tag Keys provided as input: Duplicate Tag Key found a",
         client.tag_resource,
         ResourceArn=arn,
-        Tags=[{"Key": "", "Value": "b"}],
+        Tags=tags + tags,
     )
     reserved = refused(client.tag_resource, ResourceArn=arn, Tags=[{"Key": "aws:a", "Value": "b"}])
     assert reserved.code == "ValidationException"
@@ -122,9 +127,10 @@ def test_contributor_insights(client, refused, table):
     listed = client.list_contributor_insights(TableName=name)["ContributorInsightsSummaries"]
     assert [(entry["TableName"], entry["ContributorInsightsStatus"]) for entry in listed] == [(name, "ENABLED")]
     client.update_contributor_insights(TableName=name, ContributorInsightsAction="DISABLE")
+    assert client.list_contributor_insights(TableName=name)["ContributorInsightsSummaries"] == []
     assert client.describe_contributor_insights(TableName=name)["ContributorInsightsStatus"] == "DISABLED"
     answer = refused(client.describe_contributor_insights, TableName=name, IndexName="no-such-index")
-    assert answer.code == "ResourceNotFoundException"
+    assert answer.message == f"Requested resource not found: Index: no-such-index not found for table: {name}"
     answer = refused(client.update_contributor_insights, TableName=name, ContributorInsightsAction="ON")
     assert answer.message == (
         "1 validation error detected: Value 'ON' at 'contributorInsightsAction' failed to satisfy constraint: "
@@ -132,19 +138,25 @@ def test_contributor_insights(client, refused, table):
     )
 
 
-def test_resource_policies(client, refused, table, missing_arn, local_settings):
+def test_resource_policies(client, invalid, refused, table, missing_arn, local_settings):
     arn = table["TableArn"]
-    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]})
     assert refused(client.get_resource_policy, ResourceArn=arn).code == "PolicyNotFoundException"
     revision = client.put_resource_policy(ResourceArn=arn, Policy=policy)["RevisionId"]
     held = client.get_resource_policy(ResourceArn=arn)
     assert (held["Policy"], held["RevisionId"]) == (policy, revision)
-    answer = refused(client.put_resource_policy, ResourceArn=arn, Policy="{}", ExpectedRevisionId="other")
+    answer = refused(client.put_resource_policy, ResourceArn=arn, Policy=policy, ExpectedRevisionId="other")
     assert answer.code == "PolicyNotFoundException"
     assert client.delete_resource_policy(ResourceArn=arn)["RevisionId"] == revision
     assert refused(client.get_resource_policy, ResourceArn=arn).code == "PolicyNotFoundException"
     assert refused(client.get_resource_policy, ResourceArn=missing_arn).code == "ResourceNotFoundException"
-    assert refused(client.put_resource_policy, ResourceArn=arn, Policy="no json").code == "ValidationException"
+    for text, why in (
+        ("no json", "This policy contains invalid Json"),
+        ("null", "This text appears not to be a policy"),
+        ('{"Statement":[]}', "Could not parse the policy: Statement is empty!"),
+        ('{"Statement":[{}]}', "Missing required field Effect"),
+    ):
+        invalid(WRONG + f"Invalid policy document: {why}", client.put_resource_policy, ResourceArn=arn, Policy=text)
 
 
 def test_encryption_is_described(client, local_settings):
@@ -160,7 +172,7 @@ def test_a_cluster_refuses_what_it_would_not_do(request, client, refused, table)
         pytest.skip("stored and described by `dev`")
     name, arn = table["TableName"], table["TableArn"]
     recovery = {"PointInTimeRecoveryEnabled": True}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]})
     for answer in (
         refused(client.update_continuous_backups, TableName=name, PointInTimeRecoverySpecification=recovery),
         refused(client.put_resource_policy, ResourceArn=arn, Policy=policy),

@@ -61,6 +61,63 @@ def table(client):
             "1 validation error detected: Value 'a' at 'globalSecondaryIndexUpdates.1.member.delete.indexName' failed "
             "to satisfy constraint: Member must have length greater than or equal to 3",
         ),
+        (
+            {"BillingMode": "PAY_PER_REQUEST", "GlobalSecondaryIndexUpdates": []},
+            WRONG + "List of GlobalSecondaryIndexUpdates is empty",
+        ),
+        (
+            {"TableClass": "STANDARD", "DeletionProtectionEnabled": False},
+            WRONG + "TableClass modification must be the only operation in the request",
+        ),
+        (
+            {"BillingMode": "PAY_PER_REQUEST", "DeletionProtectionEnabled": False},
+            WRONG + "DeletionProtection modification must be the only operation in the request",
+        ),
+        (
+            {"SSESpecification": {"Enabled": False}, "TableClass": "STANDARD"},
+            WRONG + "Server-Side Encryption modification must be the only operation in the request",
+        ),
+        (
+            {"ProvisionedThroughput": UNITS, "StreamSpecification": {"StreamEnabled": False}},
+            WRONG + "You cannot modify stream status while updating table IOPS",
+        ),
+        (
+            {"ProvisionedThroughput": UNITS, "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "abc"}}]},
+            WRONG + "You cannot create or delete index while updating table IOPS",
+        ),
+        (
+            {
+                "StreamSpecification": {"StreamEnabled": False},
+                "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "abc"}}],
+            },
+            WRONG + "You cannot create or delete index while changing stream status",
+        ),
+        (
+            {"WarmThroughput": {"ReadUnitsPerSecond": 20000}, "BillingMode": "PAY_PER_REQUEST"},
+            WRONG + "WarmThroughput must be the only operation in the request",
+        ),
+        (
+            {"OnDemandThroughput": {"MaxReadRequestUnits": 9}, "StreamSpecification": {"StreamEnabled": False}},
+            WRONG + "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request",
+        ),
+        (
+            {"StreamSpecification": {"StreamEnabled": True}},
+            WRONG + "If stream is being enabled then UpdateViewType is required",
+        ),
+        (
+            {"StreamSpecification": {"StreamEnabled": False, "StreamViewType": "KEYS_ONLY"}},
+            WRONG + "If stream is being disabled, then UpdateViewType must not be specified",
+        ),
+        ({"SSESpecification": {"Enabled": False}}, WRONG + "Table is already encrypted by default"),
+        (
+            {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "abc"}, "Update": {"IndexName": "abc"}}]},
+            WRONG + "Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object",
+        ),
+        (
+            {"GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "abc", "WarmThroughput": {}}}]},
+            WRONG + "WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond specified "
+            "for index: abc",
+        ),
     ],
 )
 def test_refused_changes(client, invalid, table, change, message):

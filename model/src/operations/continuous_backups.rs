@@ -73,6 +73,12 @@ impl UpdateContinuousBackupsRequest {
             );
         }
         constraints.finish()?;
+        if given.enabled == Some(false) && given.recovery_period_in_days.is_some() {
+            return Err(ApiError::validation(
+                "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time \
+                 recovery.",
+            ));
+        }
         Ok(UpdateContinuousBackupsRequest {
             table_name,
             enabled: given.enabled.unwrap_or_default(),

@@ -138,7 +138,7 @@ impl UpdateContributorInsightsRequest {
         let mode = constraints.word(
             "contributorInsightsMode",
             wire.mode.as_deref(),
-            "[ACCESSED_AND_THROTTLED_KEYS, THROTTLED_KEYS]",
+            "[THROTTLED_KEYS, ACCESSED_AND_THROTTLED_KEYS]",
             ContributorInsightsMode::from_name,
         );
         constraints.finish()?;

@@ -15,14 +15,14 @@ mod index;
 mod keys;
 mod settings;
 
-pub(crate) use capacity::{OnDemandWire, ThroughputWire, WarmWire, check_bounds};
+pub(crate) use capacity::{OnDemandWire, ThroughputWire, WarmWire, check_bounds, check_limits};
 use index::LocalIndexWire;
 pub(crate) use index::{IndexShape, IndexUpdateShape, IndexUpdateWire, IndexWire};
 pub(crate) use keys::{
     AttributeDefinitionWire, KeySchemaElementWire, constrain_definitions, constrain_key_schema,
     definitions,
 };
-pub(crate) use settings::{SseWire, StreamWire, TagWire, constrain_tags, tags};
+pub(crate) use settings::{SseWire, StreamWire, TagWire, check_tag_key, tags};
 
 /// A control request on a table before any rule is checked.
 #[derive(Default)]
@@ -110,20 +110,13 @@ pub(crate) struct CommonSettings {
     pub(crate) provisioned_throughput: Option<ProvisionedThroughput>,
     pub(crate) on_demand_throughput: Option<OnDemandThroughput>,
     pub(crate) warm_throughput: Option<WarmThroughput>,
-    pub(crate) table_class: Option<TableClass>,
     pub(crate) stream_specification: Option<StreamSpecification>,
     pub(crate) sse_specification: Option<SseSpecification>,
-    pub(crate) tags: Vec<Tag>,
 }
 
 impl ControlWire {
-    /// Gathers the model's constraints on the common members. `on_demand_min` is the least legal
-    /// upper limit: -1 removes one in UpdateTable.
-    pub(crate) fn common(
-        &self,
-        constraints: &mut Constraints,
-        on_demand_min: i64,
-    ) -> CommonSettings {
+    /// Gathers the model's constraints on the common members.
+    pub(crate) fn common(&self, constraints: &mut Constraints) -> CommonSettings {
         CommonSettings {
             billing_mode: constraints.word(
                 "billingMode",
@@ -135,20 +128,8 @@ impl ControlWire {
                 .provisioned_throughput
                 .as_ref()
                 .map(|wire| wire.constrain("provisionedThroughput", constraints)),
-            on_demand_throughput: self
-                .on_demand_throughput
-                .as_ref()
-                .map(|wire| wire.constrain("onDemandThroughput", on_demand_min, constraints)),
-            warm_throughput: self
-                .warm_throughput
-                .as_ref()
-                .map(|wire| wire.constrain("warmThroughput", constraints)),
-            table_class: constraints.word(
-                "tableClass",
-                self.table_class.as_deref(),
-                "[STANDARD, STANDARD_INFREQUENT_ACCESS]",
-                TableClass::from_name,
-            ),
+            on_demand_throughput: self.on_demand_throughput.as_ref().map(OnDemandWire::given),
+            warm_throughput: self.warm_throughput.as_ref().map(WarmWire::given),
             stream_specification: self
                 .stream_specification
                 .as_ref()
@@ -157,12 +138,32 @@ impl ControlWire {
                 .sse_specification
                 .as_ref()
                 .map(|wire| wire.constrain(constraints)),
-            tags: {
-                let given = self.tags.as_deref().unwrap_or_default();
-                constrain_tags(given, constraints);
-                tags(given)
-            },
         }
+    }
+
+    /// The tags that are given.
+    pub(crate) fn tags(&self) -> Result<Vec<Tag>, ApiError> {
+        tags(self.tags.as_deref().unwrap_or_default())
+    }
+
+    /// The storage class that is given; a wrong one has words of its own.
+    pub(crate) fn table_class(&self) -> Result<Option<TableClass>, ApiError> {
+        let Some(word) = self.table_class.as_deref() else {
+            return Ok(None);
+        };
+        TableClass::from_name(word).map(Some).ok_or_else(|| {
+            ApiError::validation(
+                "Invalid table-class parameter provided. Please try again with a valid table-class \
+                 value: [STANDARD, STANDARD_INFREQUENT_ACCESS].",
+            )
+        })
+    }
+
+    /// Refuses members of the encryption that do not go together.
+    pub(crate) fn check_sse(&self) -> Result<(), ApiError> {
+        self.sse_specification
+            .as_ref()
+            .map_or(Ok(()), SseWire::check)
     }
 
     /// Refuses what this version does not do, by the first member that asks for it.

@@ -1,5 +1,7 @@
 //! CreateTable: makes a table.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -8,7 +10,7 @@ use crate::key::{KeyAttribute, KeySchema};
 use crate::limits;
 use crate::operations::constraints::{self, Constraints};
 use crate::operations::control_wire::{
-    CommonSettings, ControlWire, IndexShape, check_bounds, constrain_definitions,
+    CommonSettings, ControlWire, IndexShape, check_bounds, check_limits, constrain_definitions,
     constrain_key_schema, definitions,
 };
 use crate::operations::describe_table::{description_body, parse_description};
@@ -72,6 +74,8 @@ impl CreateTableRequest {
         } = constrain(&wire)?;
         let billing_mode = check_billing(&common)?;
         check_bounds(common.provisioned_throughput, None)?;
+        check_limits(common.on_demand_throughput, false, None)?;
+        wire.check_sse()?;
         let key_schema = key_schema(&key, &definitions)?;
         let local_secondary_indexes = local_indexes(local, &key_schema, &definitions)?;
         let global_secondary_indexes = global_indexes(global, billing_mode, &definitions)?;
@@ -87,20 +91,21 @@ impl CreateTableRequest {
             global_secondary_indexes,
             stream_view_type: check_stream(common.stream_specification)?,
             sse_specification: common.sse_specification.filter(|sse| sse.enabled),
-            table_class: common.table_class.unwrap_or_default(),
+            table_class: wire.table_class()?.unwrap_or_default(),
             deletion_protection_enabled: wire.deletion_protection_enabled.unwrap_or_default(),
         };
         check_indexes_together(&settings)?;
         check_definitions_used(&settings)?;
         check_warm(&settings)?;
-        check_tags(&common.tags)?;
+        let tags = wire.tags()?;
+        check_tags(&tags)?;
         if let Some(policy) = &wire.resource_policy {
             check_policy(policy)?;
         }
         wire.check_supported()?;
         Ok(CreateTableRequest {
             settings,
-            tags: common.tags,
+            tags,
             resource_policy: wire.resource_policy,
         })
     }
@@ -219,7 +224,7 @@ fn constrain(wire: &ControlWire) -> Result<Checked, ApiError> {
     let given = wire.attribute_definitions.as_deref().unwrap_or_default();
     constrain_definitions(given, &mut constraints);
     let key = constrain_key_schema("keySchema", wire.key_schema.as_deref(), 2, &mut constraints);
-    let common = wire.common(&mut constraints, 1);
+    let common = wire.common(&mut constraints);
     let local = wire.local_secondary_indexes.as_ref().map(|indexes| {
         let indexes = indexes.iter().enumerate();
         indexes
@@ -261,10 +266,12 @@ fn check_billing(common: &CommonSettings) -> Result<BillingMode, ApiError> {
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is \
              PROVISIONED",
         )),
-        (BillingMode::Provisioned, _) if common.on_demand_throughput.is_some() => {
-            Err(on_demand_needs_pay_per_request())
-        }
-        _ => Ok(billing_mode),
+        _ => match (billing_mode, common.on_demand_throughput) {
+            (BillingMode::Provisioned, Some(limits)) => {
+                Err(on_demand_needs_pay_per_request(limits, None))
+            }
+            _ => Ok(billing_mode),
+        },
     }
 }
 
@@ -392,7 +399,7 @@ fn global_indexes(
 }
 
 /// What the stream of a specification records; `None` for one that is off.
-pub(crate) fn check_stream(
+fn check_stream(
     specification: Option<StreamSpecification>,
 ) -> Result<Option<StreamViewType>, ApiError> {
     match specification {
@@ -405,13 +412,13 @@ pub(crate) fn check_stream(
             stream_enabled: true,
             stream_view_type: None,
         }) => Err(ApiError::invalid_parameter(
-            "StreamViewType must be specified when StreamEnabled is true",
+            "Table is being created with a stream enabled, UpdateViewType is required",
         )),
         Some(StreamSpecification {
             stream_enabled: false,
             stream_view_type: Some(_),
         }) => Err(ApiError::invalid_parameter(
-            "StreamViewType cannot be specified when StreamEnabled is false",
+            "Table is being created with a stream disabled, UpdateViewType should not be specified",
         )),
         Some(StreamSpecification {
             stream_enabled: true,
@@ -423,7 +430,17 @@ pub(crate) fn check_stream(
 /// Every definition is used by a key of the table or of an index.
 fn check_definitions_used(settings: &TableSettings) -> Result<(), ApiError> {
     let definitions = &settings.attribute_definitions;
-    let used: std::collections::BTreeSet<&str> = settings.key_attribute_names().collect();
+    let mut seen = BTreeSet::new();
+    let twice = definitions
+        .iter()
+        .find(|definition| !seen.insert(definition.attribute_name.as_str()));
+    if let Some(twice) = twice {
+        return Err(ApiError::validation(format!(
+            "Attribute Name is duplicated: {}",
+            twice.attribute_name
+        )));
+    }
+    let used: BTreeSet<&str> = settings.key_attribute_names().collect();
     let all_used = definitions
         .iter()
         .all(|definition| used.contains(definition.attribute_name.as_str()));
@@ -446,7 +463,7 @@ fn check_definitions_used(settings: &TableSettings) -> Result<(), ApiError> {
     }))
 }
 
-/// Warm throughput is never below what the table serves anyway.
+/// Warm throughput of what is new is never below what it serves anyway.
 pub(crate) fn check_warm(settings: &TableSettings) -> Result<(), ApiError> {
     let of_table = (
         settings.warm_throughput,
@@ -463,24 +480,51 @@ pub(crate) fn check_warm(settings: &TableSettings) -> Result<(), ApiError> {
     for (asked, provisioned, index_name) in std::iter::once(of_table).chain(of_indexes) {
         let Some(asked) = asked else { continue };
         let (read, write) = warm_units(settings.billing_mode, provisioned, None);
-        for (member, asked, least) in [
-            ("ReadUnitsPerSecond", asked.read_units_per_second, read),
-            ("WriteUnitsPerSecond", asked.write_units_per_second, write),
+        for (member, units, asked, least) in [
+            (
+                "ReadUnitsPerSecond",
+                "ReadCapacityUnits",
+                asked.read_units_per_second,
+                read,
+            ),
+            (
+                "WriteUnitsPerSecond",
+                "WriteCapacityUnits",
+                asked.write_units_per_second,
+                write,
+            ),
         ] {
             if asked.is_some_and(|asked| asked < least) {
-                return Err(warm_decrease(member, index_name));
+                let least = match settings.billing_mode {
+                    BillingMode::PayPerRequest => INITIAL_THROUGHPUT.to_owned(),
+                    BillingMode::Provisioned => format!("{units} of ProvisionedThroughput"),
+                };
+                return Err(ApiError::invalid_parameter(format!(
+                    "Requested {member} for WarmThroughput for {} is lower than {least}",
+                    owner(index_name)
+                )));
             }
         }
     }
     Ok(())
 }
 
-/// Warm throughput is raised, never lowered.
-pub(crate) fn warm_decrease(member: &str, index_name: Option<&str>) -> ApiError {
-    let whose = match index_name {
+/// What a new on-demand table serves, in the words of the service, which names a page of its guide.
+const INITIAL_THROUGHPUT: &str = "initial throughput for OnDemand. See: https://docs.aws.amazon.com/\
+    amazondynamodb/latest/developerguide/on-demand-capacity-mode.html#\
+    on-demand-capacity-mode-initial";
+
+/// Whose throughput it is.
+fn owner(index_name: Option<&str>) -> String {
+    match index_name {
         Some(index_name) => format!("index {index_name}"),
         None => "table".to_owned(),
-    };
+    }
+}
+
+/// Warm throughput is raised, never lowered.
+pub(crate) fn warm_decrease(member: &str, index_name: Option<&str>) -> ApiError {
+    let whose = owner(index_name);
     ApiError::invalid_parameter(format!(
         "Requested {member} for WarmThroughput for {whose} is lower than current WarmThroughput, \
          decreasing WarmThroughput is not supported"

@@ -1,9 +1,11 @@
 //! Rules of secondary indexes that CreateTable and UpdateTable share.
 
+use std::collections::BTreeSet;
+
 use crate::error::ApiError;
 use crate::key::KeyAttribute;
 use crate::limits;
-use crate::operations::control_wire::{IndexShape, check_bounds};
+use crate::operations::control_wire::{IndexShape, check_bounds, check_limits};
 use crate::table::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexKeySchema, KeySchemaElement,
     KeyType, NewGlobalSecondaryIndex, OnDemandThroughput, Projection, ProjectionType,
@@ -17,16 +19,15 @@ pub(crate) fn check_simple_key(elements: &[KeySchemaElement]) -> Result<(), ApiE
         return Ok(());
     };
     if second.key_type != KeyType::Range {
-        return Err(not_a_range_key("second"));
+        return Err(ApiError::validation(
+            "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
+        ));
     }
     check_distinct(elements)
 }
 
 /// The shape of a global index's key: HASH elements, then RANGE elements, no attribute twice.
 pub(crate) fn check_multi_key(elements: &[KeySchemaElement]) -> Result<(), ApiError> {
-    const POSITIONS: [&str; 8] = [
-        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth",
-    ];
     check_first_is_hash(elements)?;
     let of_type = |key_type| {
         elements
@@ -35,13 +36,11 @@ pub(crate) fn check_multi_key(elements: &[KeySchemaElement]) -> Result<(), ApiEr
             .count()
     };
     let hashes = of_type(KeyType::Hash);
-    let late = elements
-        .iter()
-        .zip(POSITIONS)
-        .skip(hashes)
-        .find(|(element, _)| element.key_type == KeyType::Hash);
-    if let Some((_, late)) = late {
-        return Err(not_a_range_key(late));
+    let mut after_hashes = elements.iter().skip(hashes);
+    if after_hashes.any(|element| element.key_type == KeyType::Hash) {
+        return Err(ApiError::invalid_parameter(
+            "All HASH key attributes must precede RANGE key attributes in the KeySchema",
+        ));
     }
     for (key_type, count) in [
         (KeyType::Hash, hashes),
@@ -49,9 +48,8 @@ pub(crate) fn check_multi_key(elements: &[KeySchemaElement]) -> Result<(), ApiEr
     ] {
         if count > limits::INDEX_KEY_ATTRIBUTES_MAX {
             return Err(ApiError::invalid_parameter(format!(
-                "Number of {} key attributes in KeySchema exceeds the limit of {}",
-                key_type.as_str(),
-                limits::INDEX_KEY_ATTRIBUTES_MAX
+                "The KeySchema exceeds the maximum allowed number of {} key attributes",
+                key_type.as_str()
             )));
         }
     }
@@ -67,12 +65,6 @@ fn check_first_is_hash(elements: &[KeySchemaElement]) -> Result<(), ApiError> {
     }
 }
 
-fn not_a_range_key(position: &str) -> ApiError {
-    ApiError::validation(format!(
-        "Invalid KeySchema: The {position} KeySchemaElement is not a RANGE key type"
-    ))
-}
-
 fn check_distinct(elements: &[KeySchemaElement]) -> Result<(), ApiError> {
     let mut seen: Vec<&KeySchemaElement> = Vec::with_capacity(elements.len());
     for element in elements {
@@ -81,10 +73,9 @@ fn check_distinct(elements: &[KeySchemaElement]) -> Result<(), ApiError> {
             .find(|other| other.attribute_name == element.attribute_name);
         if let Some(twin) = twin {
             return Err(if twin.key_type == element.key_type {
-                ApiError::validation(format!(
-                    "Invalid KeySchema: The attribute {} is used more than once",
-                    element.attribute_name
-                ))
+                ApiError::validation(
+                    "The KeySchema contains multiple key attributes with the same name",
+                )
             } else {
                 ApiError::validation(
                     "Both the Hash Key and the Range Key element in the KeySchema have the same \
@@ -148,7 +139,15 @@ pub(crate) fn names(definitions: &[AttributeDefinition]) -> String {
 pub(crate) fn projection(shape: &IndexShape) -> Result<Projection, ApiError> {
     match (shape.projection_type, &shape.non_key_attributes) {
         (None, _) => Err(ApiError::invalid_parameter("Unknown ProjectionType: null")),
-        (Some(ProjectionType::Include), Some(names)) => Ok(Projection::Include(names.clone())),
+        (Some(ProjectionType::Include), Some(names)) => {
+            let mut seen = BTreeSet::new();
+            match names.iter().find(|name| !seen.insert(*name)) {
+                Some(twice) => Err(ApiError::invalid_parameter(format!(
+                    "Duplicate element in NonKeyAttributes: {twice}"
+                ))),
+                None => Ok(Projection::Include(names.clone())),
+            }
+        }
         (Some(ProjectionType::Include), None) => Err(ApiError::invalid_parameter(
             "ProjectionType is INCLUDE, but NonKeyAttributes is not specified",
         )),
@@ -166,6 +165,7 @@ pub(crate) fn new_global_index(shape: IndexShape) -> Result<NewGlobalSecondaryIn
     check_multi_key(&shape.key_schema)?;
     let projection = projection(&shape)?;
     check_bounds(shape.provisioned_throughput, Some(&shape.index_name))?;
+    check_limits(shape.on_demand_throughput, false, Some(&shape.index_name))?;
     Ok(NewGlobalSecondaryIndex {
         index_name: shape.index_name,
         key_schema: shape.key_schema,
@@ -206,16 +206,29 @@ pub(crate) fn check_index_billing(
         (BillingMode::Provisioned, None, _) => Err(ApiError::invalid_parameter(format!(
             "ProvisionedThroughput must be specified for index: {index_name}"
         ))),
-        (BillingMode::Provisioned, _, Some(_)) => Err(on_demand_needs_pay_per_request()),
+        (BillingMode::Provisioned, _, Some(limits)) => {
+            Err(on_demand_needs_pay_per_request(limits, Some(index_name)))
+        }
         _ => Ok(()),
     }
 }
 
-/// Upper limits are for on-demand tables.
-pub(crate) fn on_demand_needs_pay_per_request() -> ApiError {
-    ApiError::invalid_parameter(
-        "OnDemandThroughput can be specified only when BillingMode is PAY_PER_REQUEST",
-    )
+/// Upper limits are for on-demand tables; the first of `limits` that is given is named.
+pub(crate) fn on_demand_needs_pay_per_request(
+    limits: OnDemandThroughput,
+    index_name: Option<&str>,
+) -> ApiError {
+    let member = match limits.max_read_request_units {
+        Some(_) => "MaxReadRequestUnits",
+        None => "MaxWriteRequestUnits",
+    };
+    let of_index = index_name
+        .map(|index_name| format!(" for index : {index_name}"))
+        .unwrap_or_default();
+    ApiError::invalid_parameter(format!(
+        "{member} for OnDemandThroughput{of_index} cannot be specified when the table BillingMode is \
+         PROVISIONED"
+    ))
 }
 
 /// What holds over all indexes of a table: distinct names, how many there may be, and how many

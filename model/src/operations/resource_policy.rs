@@ -1,7 +1,10 @@
 //! PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
+use serde_json::Value;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::json::read::{Context, Member, Members, read_document};
@@ -102,20 +105,56 @@ pub fn policy_not_found(resource_arn: &str) -> ApiError {
     )
 }
 
-/// A policy is a JSON object of bounded size.
+/// A policy is a document of bounded size.
 pub(crate) fn check_policy(policy: &str) -> Result<(), ApiError> {
     if policy.len() > limits::RESOURCE_POLICY_BYTES_MAX {
         return Err(ApiError::invalid_parameter(format!(
-            "Policy size exceeds the limit of {} bytes",
+            "Maximum policy size of {} bytes exceeded",
             limits::RESOURCE_POLICY_BYTES_MAX
         )));
     }
-    let is_object =
-        policy.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(policy).is_ok();
-    if !is_object {
-        return Err(ApiError::invalid_parameter(
-            "The policy is not a JSON document",
-        ));
+    match check_document(policy) {
+        Ok(()) => Ok(()),
+        Err(why) => Err(ApiError::invalid_parameter(format!(
+            "Invalid policy document: {why}"
+        ))),
+    }
+}
+
+/// The shape of a policy: a `Statement`, or several, each with what a statement must have. The error
+/// is the service's reason.
+fn check_document(policy: &str) -> Result<(), Cow<'static, str>> {
+    let document = match serde_json::from_str(policy) {
+        Ok(Value::Object(document)) => document,
+        Ok(Value::Null) => return Err("This text appears not to be a policy".into()),
+        _ => return Err("This policy contains invalid Json".into()),
+    };
+    let statements = match document.get("Statement") {
+        Some(Value::Array(statements)) => statements.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        // Where the parser of the service stood when it had seen everything.
+        None => {
+            let last = policy.lines().last().unwrap_or_default();
+            let position = (policy.lines().count(), last.chars().count() + 1);
+            return Err(format!("Syntax error at position ({},{})", position.0, position.1).into());
+        }
+    };
+    if statements.is_empty() {
+        return Err("Could not parse the policy: Statement is empty!".into());
+    }
+    for statement in statements {
+        for (field, negation) in [
+            ("Effect", None),
+            ("Principal", Some("NotPrincipal")),
+            ("Action", Some("NotAction")),
+            ("Resource", Some("NotResource")),
+        ] {
+            let given = statement.get(field).is_some()
+                || negation.is_some_and(|field| statement.get(field).is_some());
+            if !given {
+                return Err(format!("Missing required field {field}").into());
+            }
+        }
     }
     Ok(())
 }

@@ -12,14 +12,14 @@ pub(crate) fn check_tags(tags: &[Tag]) -> Result<(), ApiError> {
     for (at, tag) in tags.iter().enumerate() {
         let lower = tag.key.get(..RESERVED_PREFIX.len());
         if lower.is_some_and(|prefix| prefix.eq_ignore_ascii_case(RESERVED_PREFIX)) {
-            return Err(ApiError::invalid_parameter(format!(
-                "Tag keys must not begin with the reserved prefix {RESERVED_PREFIX}: {}",
+            return Err(ApiError::validation(format!(
+                "Tag Key cannot be prefixed with {RESERVED_PREFIX}, Key: {}",
                 tag.key
             )));
         }
         if tags.iter().take(at).any(|other| other.key == tag.key) {
-            return Err(ApiError::invalid_parameter(format!(
-                "Duplicate tag key: {}",
+            return Err(ApiError::validation(format!(
+                "Duplicate Tag Keys provided as input: Duplicate Tag Key found {}",
                 tag.key
             )));
         }

@@ -5,9 +5,8 @@ use serde::de::MapAccess;
 
 use crate::error::ApiError;
 use crate::json::read::{Context, List, Member, Members, Text, read_document};
-use crate::limits;
 use crate::operations::constraints::Constraints;
-use crate::operations::control_wire::{TagWire, constrain_tags, tags};
+use crate::operations::control_wire::{TagWire, check_tag_key, tags};
 use crate::operations::resource_arn::tagged_resource;
 use crate::operations::tag_rules::check_tags;
 use crate::table::Tag;
@@ -57,7 +56,6 @@ impl TagResourceRequest {
         let mut constraints = Constraints::default();
         constraints.require("tags", wire.tags.as_ref());
         let given = wire.tags.unwrap_or_default();
-        constrain_tags(&given, &mut constraints);
         if wire.resource_arn.is_some() {
             constraints.finish()?;
         }
@@ -67,7 +65,7 @@ impl TagResourceRequest {
                 "Atleast one Tag needs to be provided as Input.",
             ));
         }
-        let tags = tags(&given);
+        let tags = tags(&given)?;
         check_tags(&tags)?;
         Ok(TagResourceRequest { resource_arn, tags })
     }
@@ -84,10 +82,6 @@ impl UntagResourceRequest {
         constraints.require("tagKeys", wire.tag_keys.as_ref());
         let given = wire.tag_keys.unwrap_or_default();
         let tag_keys: Vec<String> = given.into_iter().flatten().collect();
-        for (at, key) in tag_keys.iter().enumerate() {
-            let path = format!("tagKeys.{}.member", at + 1);
-            constraints.length(&path, key, 1, limits::TAG_KEY_LENGTH_MAX);
-        }
         if wire.resource_arn.is_some() {
             constraints.finish()?;
         }
@@ -96,6 +90,9 @@ impl UntagResourceRequest {
             return Err(ApiError::validation(
                 "Atleast one Tag Key needs to be provided as Input.",
             ));
+        }
+        for key in &tag_keys {
+            check_tag_key(Some(key))?;
         }
         Ok(UntagResourceRequest {
             resource_arn,

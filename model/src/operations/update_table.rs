@@ -7,9 +7,10 @@ use crate::json::read::{Context, read_document};
 use crate::limits;
 use crate::operations::constraints::{self, Constraints};
 use crate::operations::control_wire::{
-    ControlWire, IndexUpdateShape, check_bounds, constrain_definitions, definitions,
+    ControlWire, IndexShape, IndexUpdateShape, check_bounds, check_limits, constrain_definitions,
+    definitions,
 };
-use crate::operations::create_table::{CreateTableResponse, check_stream};
+use crate::operations::create_table::CreateTableResponse;
 use crate::operations::index_rules::new_global_index;
 use crate::table::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndexUpdate, IndexCapacityUpdate, IndexName,
@@ -18,6 +19,7 @@ use crate::table::{
 };
 
 mod apply;
+mod concerns;
 
 /// An UpdateTable request; what is absent stays as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,7 +65,7 @@ impl UpdateTableRequest {
         let mut constraints = Constraints::default();
         let given = wire.attribute_definitions.as_deref();
         constrain_definitions(given.unwrap_or_default(), &mut constraints);
-        let common = wire.common(&mut constraints, -1);
+        let common = wire.common(&mut constraints);
         let updates: Vec<IndexUpdateShape> = wire
             .global_secondary_index_updates
             .iter()
@@ -82,7 +84,7 @@ impl UpdateTableRequest {
             global_secondary_index_updates: Vec::new(),
             stream_specification: common.stream_specification,
             sse_specification: common.sse_specification,
-            table_class: common.table_class,
+            table_class: wire.table_class()?,
             deletion_protection_enabled: wire.deletion_protection_enabled,
         };
         if updates.is_empty() && request.changes_nothing() && wire.not_supported.is_empty() {
@@ -91,10 +93,21 @@ impl UpdateTableRequest {
                  GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
             ));
         }
+        if !request.changes_nothing() && given_but_empty(&wire) {
+            return Err(ApiError::invalid_parameter(
+                "List of GlobalSecondaryIndexUpdates is empty",
+            ));
+        }
+        for update in updates.iter().filter_map(|update| update.update.as_ref()) {
+            check_warm_given(update)?;
+        }
+        concerns::check(&request, &updates)?;
         request.check_billing()?;
         check_bounds(request.provisioned_throughput, None)?;
+        check_limits(request.on_demand_throughput, true, None)?;
+        wire.check_sse()?;
         request.global_secondary_index_updates = index_updates(updates)?;
-        check_stream(request.stream_specification)?;
+        check_stream_update(request.stream_specification)?;
         wire.check_supported()?;
         Ok(request)
     }
@@ -164,6 +177,42 @@ impl UpdateTableRequest {
     }
 }
 
+/// Warm throughput of an index that is to change says to what.
+fn check_warm_given(update: &IndexShape) -> Result<(), ApiError> {
+    if update.warm_throughput == Some(WarmThroughput::default()) {
+        return Err(ApiError::invalid_parameter(format!(
+            "WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond \
+             specified for index: {}",
+            update.index_name
+        )));
+    }
+    Ok(())
+}
+
+fn given_but_empty(wire: &ControlWire) -> bool {
+    let updates = wire.global_secondary_index_updates.as_deref();
+    updates.is_some_and(<[_]>::is_empty)
+}
+
+/// A stream that is turned on says what it records, and one that is turned off does not.
+fn check_stream_update(specification: Option<StreamSpecification>) -> Result<(), ApiError> {
+    let Some(specification) = specification else {
+        return Ok(());
+    };
+    match (
+        specification.stream_enabled,
+        specification.stream_view_type.is_some(),
+    ) {
+        (true, false) => Err(ApiError::invalid_parameter(
+            "If stream is being enabled then UpdateViewType is required",
+        )),
+        (false, true) => Err(ApiError::invalid_parameter(
+            "If stream is being disabled, then UpdateViewType must not be specified",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The changes of indexes, each checked for itself.
 fn index_updates(
     shapes: Vec<IndexUpdateShape>,
@@ -201,6 +250,7 @@ fn index_update(shape: IndexUpdateShape) -> Result<GlobalSecondaryIndexUpdate, A
         }
         (None, Some(update), None) => {
             check_bounds(update.provisioned_throughput, Some(&update.index_name))?;
+            check_limits(update.on_demand_throughput, true, Some(&update.index_name))?;
             Ok(GlobalSecondaryIndexUpdate::Update(IndexCapacityUpdate {
                 index_name: update.index_name,
                 provisioned_throughput: update.provisioned_throughput,
@@ -216,8 +266,7 @@ fn index_update(shape: IndexUpdateShape) -> Result<GlobalSecondaryIndexUpdate, A
              GlobalSecondaryIndexUpdate.Delete must not be null",
         )),
         _ => Err(ApiError::invalid_parameter(
-            "Only one of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
-             GlobalSecondaryIndexUpdate.Delete can be specified",
+            "Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object",
         )),
     }
 }

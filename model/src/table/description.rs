@@ -303,8 +303,10 @@ impl TableSettings {
             self.provisioned_throughput,
             self.warm_throughput,
         );
+        let mut attribute_definitions = self.attribute_definitions.clone();
+        attribute_definitions.sort_by(|a, b| a.attribute_name.cmp(&b.attribute_name));
         TableDescription {
-            attribute_definitions: self.attribute_definitions.clone(),
+            attribute_definitions,
             table_name: self.table_name.clone(),
             key_schema: self.key_schema.elements(),
             table_status: facts.table_status,

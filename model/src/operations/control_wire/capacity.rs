@@ -105,26 +105,39 @@ impl Members for OnDemandWire {
 }
 
 impl OnDemandWire {
-    /// Gathers the model's constraints; `min` is the least legal limit.
-    pub(crate) fn constrain(
-        &self,
-        path: &str,
-        min: i64,
-        constraints: &mut Constraints,
-    ) -> OnDemandThroughput {
-        for (member, value) in [
-            ("maxReadRequestUnits", self.max_read_request_units),
-            ("maxWriteRequestUnits", self.max_write_request_units),
-        ] {
-            // -1 removes a limit where there may be one; 0 would be a table that serves nothing.
-            let min = if value == Some(0) { 1 } else { min };
-            constraints.range(&format!("{path}.{member}"), value, min, i64::MAX);
-        }
+    /// The limits; [`check_limits`] has the rules on them.
+    pub(crate) fn given(&self) -> OnDemandThroughput {
         OnDemandThroughput {
             max_read_request_units: self.max_read_request_units,
             max_write_request_units: self.max_write_request_units,
         }
     }
+}
+
+/// The range of upper limits, of a table or of an index. `removable`: -1 is legal and removes one.
+pub(crate) fn check_limits(
+    limits: Option<OnDemandThroughput>,
+    removable: bool,
+    index_name: Option<&str>,
+) -> Result<(), ApiError> {
+    let limits = limits.unwrap_or_default();
+    for (member, value) in [
+        ("MaxReadRequestUnits", limits.max_read_request_units),
+        ("MaxWriteRequestUnits", limits.max_write_request_units),
+    ] {
+        // 0 would be a table that serves nothing.
+        let legal = value.is_none_or(|value| value >= 1 || (removable && value == -1));
+        if !legal {
+            let whose = match index_name {
+                Some(index_name) => format!("index : {index_name}"),
+                None => "table".to_owned(),
+            };
+            return Err(ApiError::invalid_parameter(format!(
+                "Requested {member} for OnDemandThroughput for {whose} is outside of valid range"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Warm throughput before it is checked.
@@ -152,14 +165,9 @@ impl Members for WarmWire {
 }
 
 impl WarmWire {
-    /// Gathers the model's constraints; `path` is the member's.
-    pub(crate) fn constrain(&self, path: &str, constraints: &mut Constraints) -> WarmThroughput {
-        for (member, value) in [
-            ("readUnitsPerSecond", self.read_units_per_second),
-            ("writeUnitsPerSecond", self.write_units_per_second),
-        ] {
-            constraints.range(&format!("{path}.{member}"), value, 1, i64::MAX);
-        }
+    /// The units, which are measured against what there is: too few for the service are too few
+    /// for the model as well.
+    pub(crate) fn given(&self) -> WarmThroughput {
         WarmThroughput {
             read_units_per_second: self.read_units_per_second,
             write_units_per_second: self.write_units_per_second,

@@ -103,7 +103,7 @@ impl IndexWire {
         constraints: &mut Constraints,
     ) -> IndexShape {
         let (projection_type, non_key_attributes) = self.constrain_projection(path, constraints);
-        let mut shape = self.constrain_update(path, 1, constraints);
+        let mut shape = self.constrain_update(path, constraints);
         shape.key_schema = constrain_key_schema(
             &format!("{path}.keySchema"),
             self.key_schema.as_deref(),
@@ -116,12 +116,7 @@ impl IndexWire {
     }
 
     /// Gathers the model's constraints on name and capacity alone.
-    fn constrain_update(
-        &self,
-        path: &str,
-        on_demand_min: i64,
-        constraints: &mut Constraints,
-    ) -> IndexShape {
+    fn constrain_update(&self, path: &str, constraints: &mut Constraints) -> IndexShape {
         let index_name = self.constrain_name(path, constraints);
         IndexShape {
             index_name,
@@ -129,14 +124,8 @@ impl IndexWire {
                 .provisioned_throughput
                 .as_ref()
                 .map(|wire| wire.constrain(&format!("{path}.provisionedThroughput"), constraints)),
-            on_demand_throughput: self.on_demand_throughput.as_ref().map(|wire| {
-                let path = format!("{path}.onDemandThroughput");
-                wire.constrain(&path, on_demand_min, constraints)
-            }),
-            warm_throughput: self
-                .warm_throughput
-                .as_ref()
-                .map(|wire| wire.constrain(&format!("{path}.warmThroughput"), constraints)),
+            on_demand_throughput: self.on_demand_throughput.as_ref().map(OnDemandWire::given),
+            warm_throughput: self.warm_throughput.as_ref().map(WarmWire::given),
             ..IndexShape::default()
         }
     }
@@ -244,7 +233,7 @@ impl IndexUpdateWire {
             update: self
                 .update
                 .as_ref()
-                .map(|wire| wire.constrain_update(&path("update"), -1, constraints)),
+                .map(|wire| wire.constrain_update(&path("update"), constraints)),
             delete: self
                 .delete
                 .as_ref()

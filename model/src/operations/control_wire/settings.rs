@@ -2,6 +2,7 @@
 
 use serde::de::MapAccess;
 
+use crate::error::ApiError;
 use crate::json::read::{Member, Members};
 use crate::limits;
 use crate::operations::constraints::Constraints;
@@ -74,7 +75,25 @@ impl Members for SseWire {
 }
 
 impl SseWire {
-    /// Gathers the model's constraints. A key or a type without `Enabled` asks for KMS all the same.
+    /// Refuses members that do not go together.
+    pub(crate) fn check(&self) -> Result<(), ApiError> {
+        let refused = match (
+            self.enabled,
+            self.sse_type.as_deref(),
+            &self.kms_master_key_id,
+        ) {
+            (Some(false), Some(_), _) => "SSEType can not be specified if Enabled is false",
+            (Some(false), None, Some(_)) => {
+                "KMSMasterKeyId can not be specified if Enabled is false"
+            }
+            (_, Some("AES256"), _) => "SSEType AES256 is not supported",
+            (_, None, Some(_)) => "SSEType KMS is required if KMSMasterKeyId is specified",
+            _ => return Ok(()),
+        };
+        Err(ApiError::invalid_parameter(refused))
+    }
+
+    /// Gathers the model's constraints. A type without `Enabled` asks for KMS all the same.
     pub(crate) fn constrain(&self, constraints: &mut Constraints) -> SseSpecification {
         constraints.word(
             "sSESpecification.sSEType",
@@ -82,9 +101,11 @@ impl SseWire {
             "[AES256, KMS]",
             |word| matches!(word, "AES256" | "KMS").then_some(()),
         );
-        let asked = self.sse_type.as_deref() == Some("KMS") || self.kms_master_key_id.is_some();
+        if let Some(key) = &self.kms_master_key_id {
+            constraints.length("sSESpecification.kMSMasterKeyId", key, 1, usize::MAX);
+        }
         SseSpecification {
-            enabled: self.enabled.unwrap_or(asked),
+            enabled: self.enabled.unwrap_or(self.sse_type.is_some()),
             kms_master_key_id: self.kms_master_key_id.clone(),
         }
     }
@@ -114,31 +135,40 @@ impl Members for TagWire {
     }
 }
 
-/// Gathers the model's constraints on tags.
-pub(crate) fn constrain_tags(given: &[TagWire], constraints: &mut Constraints) {
-    for (at, tag) in given.iter().enumerate() {
-        for (member, value, min, max) in [
-            ("key", &tag.key, 1, limits::TAG_KEY_LENGTH_MAX),
-            ("value", &tag.value, 0, limits::TAG_VALUE_LENGTH_MAX),
-        ] {
-            let path = format!("tags.{}.member.{member}", at + 1);
-            match value {
-                None => constraints.add_null(&path),
-                Some(value) => constraints.length(&path, value, min, max),
-            }
-        }
-    }
-}
-
-/// The tags that passed [`constrain_tags`].
-pub(crate) fn tags(given: &[TagWire]) -> Vec<Tag> {
+/// The tags as they are given, each of legal length.
+///
+/// # Errors
+/// A ValidationException that shows the key or the value as it came, or `null`.
+pub(crate) fn tags(given: &[TagWire]) -> Result<Vec<Tag>, ApiError> {
     given
         .iter()
-        .filter_map(|tag| {
-            Some(Tag {
-                key: tag.key.clone()?,
-                value: tag.value.clone()?,
-            })
+        .map(|tag| {
+            let key = check_tag_key(tag.key.as_deref())?;
+            let value = tag.value.as_deref();
+            match value {
+                Some(value) if value.chars().count() <= limits::TAG_VALUE_LENGTH_MAX => Ok(Tag {
+                    key: key.to_owned(),
+                    value: value.to_owned(),
+                }),
+                _ => Err(ApiError::validation(format!(
+                    "The Tag Value provided is invalid, Value: {}",
+                    value.unwrap_or("null")
+                ))),
+            }
         })
         .collect()
+}
+
+/// A tag's key of legal length.
+///
+/// # Errors
+/// A ValidationException that shows it as it came, or `null`.
+pub(crate) fn check_tag_key(key: Option<&str>) -> Result<&str, ApiError> {
+    let legal = |key: &&str| (1..=limits::TAG_KEY_LENGTH_MAX).contains(&key.chars().count());
+    key.filter(legal).ok_or_else(|| {
+        ApiError::validation(format!(
+            "The Tag Key provided is invalid, Key: {}",
+            key.unwrap_or("null")
+        ))
+    })
 }

@@ -75,11 +75,25 @@ fn requests_read_back_what_clients_write() {
             max_read_request_units: Some(-1),
             max_write_request_units: Some(3),
         }),
-        table_class: Some(TableClass::Standard),
-        deletion_protection_enabled: Some(false),
         ..UpdateTableRequest::default()
     };
     assert_eq!(UpdateTableRequest::parse(&update.to_json()), Ok(update));
+    for update in [
+        UpdateTableRequest {
+            table_class: Some(TableClass::Standard),
+            ..UpdateTableRequest::default()
+        },
+        UpdateTableRequest {
+            deletion_protection_enabled: Some(false),
+            ..UpdateTableRequest::default()
+        },
+    ] {
+        let update = UpdateTableRequest {
+            table_name: "orders".to_owned(),
+            ..update
+        };
+        assert_eq!(UpdateTableRequest::parse(&update.to_json()), Ok(update));
+    }
     let list = ListTablesRequest {
         exclusive_start_table_name: Some("abc".to_owned()),
         limit: Some(100),
@@ -298,6 +312,138 @@ fn update_table_changes_something() {
     assert_eq!(
         update_error(&[NAME, DEFINITIONS, r#""GlobalSecondaryIndexUpdates":[]"#]),
         update_error(&[NAME])
+    );
+    let empty = r#""GlobalSecondaryIndexUpdates":[]"#;
+    assert_eq!(
+        update_error(&[NAME, r#""BillingMode":"PAY_PER_REQUEST""#, empty]),
+        "One or more parameter values were invalid: List of GlobalSecondaryIndexUpdates is empty"
+    );
+}
+
+/// A member that asks for each concern of UpdateTable, legal for itself.
+const CONCERNS: [(&str, &str); 10] = [
+    (
+        "units",
+        r#""ProvisionedThroughput":{"ReadCapacityUnits":7,"WriteCapacityUnits":7}"#,
+    ),
+    ("on-demand", r#""BillingMode":"PAY_PER_REQUEST""#),
+    (
+        "limits",
+        r#""OnDemandThroughput":{"MaxReadRequestUnits":7}"#,
+    ),
+    ("warm", r#""WarmThroughput":{"ReadUnitsPerSecond":20000}"#),
+    ("stream", r#""StreamSpecification":{"StreamEnabled":false}"#),
+    ("encryption", r#""SSESpecification":{"Enabled":true}"#),
+    ("class", r#""TableClass":"STANDARD""#),
+    ("protection", r#""DeletionProtectionEnabled":true"#),
+    (
+        "new index",
+        r#""AttributeDefinitions":[],"GlobalSecondaryIndexUpdates":[{"Create":{"IndexName":"new","KeySchema":[{"AttributeName":"pk","KeyType":"HASH"}],"Projection":{"ProjectionType":"ALL"}}}]"#,
+    ),
+    (
+        "changed index",
+        r#""GlobalSecondaryIndexUpdates":[{"Update":{"IndexName":"old","WarmThroughput":{"ReadUnitsPerSecond":20000}}}]"#,
+    ),
+];
+
+#[test]
+fn update_table_changes_one_concern_at_a_time() {
+    let alone =
+        |what: &str| format!("{what} modification must be the only operation in the request");
+    let expected = |a: &str, b: &str| -> Option<String> {
+        let has = |name: &str| a == name || b == name;
+        Some(if has("encryption") {
+            alone("Server-Side Encryption")
+        } else if has("class") {
+            alone("TableClass")
+        } else if has("protection") {
+            alone("DeletionProtection")
+        } else if has("warm") && has("new index") {
+            "Create global secondary index cannot be specified when updating WarmThroughput".into()
+        } else if has("warm") && (has("units") || has("on-demand") || has("stream")) {
+            "WarmThroughput must be the only operation in the request".into()
+        } else if has("limits") && (has("stream") || has("warm") || has("new index")) {
+            "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request"
+                .into()
+        } else if has("units") && has("on-demand") {
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is \
+             PAY_PER_REQUEST"
+                .into()
+        } else if has("units") && has("stream") {
+            "You cannot modify stream status while updating table IOPS".into()
+        } else if has("units") && has("new index") {
+            "You cannot create or delete index while updating table IOPS".into()
+        } else if has("stream") && has("new index") {
+            "You cannot create or delete index while changing stream status".into()
+        } else {
+            return None;
+        })
+    };
+    let mut accepted = Vec::new();
+    for (at, (a, first)) in CONCERNS.iter().enumerate() {
+        for (b, second) in CONCERNS.iter().skip(at + 1) {
+            if a.ends_with("index") && b.ends_with("index") {
+                continue;
+            }
+            let refused = UpdateTableRequest::parse(&body(&[NAME, first, second])).err();
+            let expected = expected(a, b);
+            assert_eq!(
+                refused.map(text),
+                expected.map(|words| format!("One or more parameter values were invalid: {words}")),
+                "{a} and {b}"
+            );
+            if UpdateTableRequest::parse(&body(&[NAME, first, second])).is_ok() {
+                accepted.push((*a, *b));
+            }
+        }
+    }
+    assert_eq!(
+        accepted,
+        [
+            ("units", "limits"),
+            ("units", "changed index"),
+            ("on-demand", "limits"),
+            ("on-demand", "stream"),
+            ("on-demand", "new index"),
+            ("on-demand", "changed index"),
+            ("limits", "changed index"),
+            ("warm", "changed index"),
+            ("stream", "changed index"),
+        ]
+    );
+}
+
+#[test]
+fn encryption_has_members_that_go_together() {
+    for (members, refused) in [
+        (
+            r#""Enabled":false,"SSEType":"KMS""#,
+            "SSEType can not be specified if Enabled is false",
+        ),
+        (
+            r#""Enabled":false,"KMSMasterKeyId":"k""#,
+            "KMSMasterKeyId can not be specified if Enabled is false",
+        ),
+        (
+            r#""Enabled":true,"SSEType":"AES256""#,
+            "SSEType AES256 is not supported",
+        ),
+        (
+            r#""Enabled":true,"KMSMasterKeyId":"k""#,
+            "SSEType KMS is required if KMSMasterKeyId is specified",
+        ),
+    ] {
+        let part = format!(r#""SSESpecification":{{{members}}}"#);
+        let refused = format!("One or more parameter values were invalid: {refused}");
+        assert_eq!(update_error(&[NAME, &part]), refused);
+        let create =
+            CreateTableRequest::parse(&body(&[NAME, DEFINITIONS, SCHEMA, ON_DEMAND, &part]));
+        assert_eq!(text(create.unwrap_err()), refused);
+    }
+    let off = UpdateTableRequest::parse(&body(&[NAME, r#""SSESpecification":{"Enabled":false}"#]));
+    assert_eq!(
+        text(off.unwrap().apply(&settings()).unwrap_err()),
+        "One or more parameter values were invalid: Table is already encrypted by default"
     );
 }
 

@@ -83,7 +83,7 @@ fn a_table_with_indexes_reads_back() {
             r#""SSESpecification":{"Enabled":true,"SSEType":"KMS"}"#,
             r#""Tags":[{"Key":"team","Value":""}]"#,
             r#""WarmThroughput":{"ReadUnitsPerSecond":13000}"#,
-            r#""ResourcePolicy":"{}""#,
+            r#""ResourcePolicy":"{\"Statement\":{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\"}}""#,
         ],
     )
     .unwrap();
@@ -224,7 +224,7 @@ fn global_indexes_have_keys_and_projections() {
         "pk sk a",
         "HASH sk RANGE a HASH pk",
         ALL,
-        "Invalid KeySchema: The third KeySchemaElement is not a RANGE key type",
+        "…All HASH key attributes must precede RANGE key attributes in the KeySchema",
     );
     check(
         "pk sk",
@@ -236,7 +236,7 @@ fn global_indexes_have_keys_and_projections() {
         "pk sk a b c",
         "HASH pk HASH sk HASH a HASH b HASH c",
         ALL,
-        "…Number of HASH key attributes in KeySchema exceeds the limit of 4",
+        "…The KeySchema exceeds the maximum allowed number of HASH key attributes",
     );
     check(
         "pk sk",
@@ -325,14 +325,14 @@ fn a_stream_needs_a_view_type_and_only_a_stream_has_one() {
             "pk sk",
             &[r#""StreamSpecification":{"StreamEnabled":true}"#],
         ),
-        "…StreamViewType must be specified when StreamEnabled is true",
+        "…Table is being created with a stream enabled, UpdateViewType is required",
     );
     check_refused(
         create(
             "pk sk",
             &[r#""StreamSpecification":{"StreamEnabled":false,"StreamViewType":"KEYS_ONLY"}"#],
         ),
-        "…StreamViewType cannot be specified when StreamEnabled is false",
+        "…Table is being created with a stream disabled, UpdateViewType should not be specified",
     );
     check_refused(
         create(
@@ -395,8 +395,8 @@ fn an_index_is_added_with_its_definitions_and_removed_with_them() {
     let without = update(&create).unwrap().apply(&current).unwrap_err();
     assert_eq!(
         text(without),
-        "One or more parameter values were invalid: Some index key attributes are not defined in \
-         AttributeDefinitions. Keys: [b, a], AttributeDefinitions: []"
+        "One or more parameter values were invalid: AttributeDefinitions is not specified for \
+         index: new"
     );
     // The type of a is fixed; what the request says of it, or of an attribute without use, is
     // ignored.
@@ -500,7 +500,8 @@ fn warm_throughput_is_only_raised() {
             "pk sk",
             &[r#""WarmThroughput":{"WriteUnitsPerSecond":3999}"#],
         ),
-        "…Requested WriteUnitsPerSecond for WarmThroughput for table is lower than current \
-         WarmThroughput, decreasing WarmThroughput is not supported",
+        "…Requested WriteUnitsPerSecond for WarmThroughput for table is lower than initial \
+         throughput for OnDemand. See: https://docs.aws.amazon.com/amazondynamodb/latest/\
+         developerguide/on-demand-capacity-mode.html#on-demand-capacity-mode-initial",
     );
 }

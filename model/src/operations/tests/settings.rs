@@ -35,14 +35,26 @@ fn tags_are_set_by_arn() {
         "Atleast one Tag needs to be provided as Input."
     );
     assert_eq!(
-        refused(&[ARN, r#""Tags":[{"Key":"","Value":"b"},{"Key":"c"}]"#]),
-        "2 validation errors detected: Value '' at 'tags.1.member.key' failed to satisfy \
-         constraint: Member must have length greater than or equal to 1; Value null at \
-         'tags.2.member.value' failed to satisfy constraint: Member must not be null"
+        refused(&[ARN, r#""Tags":[{"Key":"","Value":"b"}]"#]),
+        "The Tag Key provided is invalid, Key: "
     );
-    assert!(refused(&[ARN, r#""Tags":[{"Key":"AWS:a","Value":"b"}]"#]).contains("aws:"));
+    assert_eq!(
+        refused(&[ARN, r#""Tags":[{"Value":"b"}]"#]),
+        "The Tag Key provided is invalid, Key: null"
+    );
+    assert_eq!(
+        refused(&[ARN, r#""Tags":[{"Key":"c"}]"#]),
+        "The Tag Value provided is invalid, Value: null"
+    );
+    assert_eq!(
+        refused(&[ARN, r#""Tags":[{"Key":"AWS:a","Value":"b"}]"#]),
+        "Tag Key cannot be prefixed with aws:, Key: AWS:a"
+    );
     let twice = r#""Tags":[{"Key":"a","Value":"b"},{"Key":"a","Value":"c"}]"#;
-    assert!(refused(&[ARN, twice]).contains("Duplicate tag key: a"));
+    assert_eq!(
+        refused(&[ARN, twice]),
+        "Duplicate Tag Keys provided as input: Duplicate Tag Key found a"
+    );
     let request = TagResourceRequest::parse(&body(&[ARN, one])).unwrap();
     assert_eq!(request.tags, [tag("a", "b")]);
 }
@@ -162,10 +174,39 @@ fn policies_are_json_of_bounded_size() {
         let policy = serde_json::to_string(policy).unwrap();
         PutResourcePolicyRequest::parse(&body(&[ARN, &format!(r#""Policy":{policy}"#)]))
     };
-    assert!(parse(r#"{"Version":"2012-10-17"}"#).is_ok());
-    assert!(parse("[]").is_err());
-    assert!(parse("{").is_err());
-    assert!(parse(&format!("{{}}{}", " ".repeat(20 * 1024))).is_err());
+    let statement = r#"{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}"#;
+    assert!(
+        parse(&format!(
+            r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#
+        ))
+        .is_ok()
+    );
+    assert!(parse(&format!(r#"{{"Statement":{statement}}}"#)).is_ok());
+    for (policy, why) in [
+        ("{}", "Syntax error at position (1,3)"),
+        ("", "This policy contains invalid Json"),
+        ("[]", "This policy contains invalid Json"),
+        ("{", "This policy contains invalid Json"),
+        ("null", "This text appears not to be a policy"),
+        (
+            r#"{"Statement":[]}"#,
+            "Could not parse the policy: Statement is empty!",
+        ),
+        (r#"{"Statement":[{}]}"#, "Missing required field Effect"),
+        (
+            r#"{"Statement":[{"Effect":"Allow","NotPrincipal":"*","NotAction":"*"}]}"#,
+            "Missing required field Resource",
+        ),
+    ] {
+        assert_eq!(
+            text(parse(policy).unwrap_err()),
+            format!("One or more parameter values were invalid: Invalid policy document: {why}")
+        );
+    }
+    assert_eq!(
+        text(parse(&format!("{{}}{}", " ".repeat(20 * 1024))).unwrap_err()),
+        "One or more parameter values were invalid: Maximum policy size of 20480 bytes exceeded"
+    );
     assert!(ResourcePolicyRequest::parse(&body(&[ARN])).is_ok());
     assert!(
         text(ResourcePolicyRequest::parse(b"{}").unwrap_err())

@@ -25,6 +25,11 @@ impl UpdateTableRequest {
         self.apply_capacity(current, &mut settings)?;
         self.apply_stream(&mut settings)?;
         if let Some(sse) = &self.sse_specification {
+            if !sse.enabled && current.sse_specification.is_none() {
+                return Err(ApiError::invalid_parameter(
+                    "Table is already encrypted by default",
+                ));
+            }
             settings.sse_specification = sse.enabled.then(|| sse.clone());
         }
         settings.table_class = self.table_class.unwrap_or(current.table_class);
@@ -94,7 +99,7 @@ impl UpdateTableRequest {
         }
         if let Some(requested) = self.on_demand_throughput {
             if billing_mode == BillingMode::Provisioned {
-                return Err(on_demand_needs_pay_per_request());
+                return Err(on_demand_needs_pay_per_request(requested, None));
             }
             settings.on_demand_throughput = merge_limits(settings.on_demand_throughput, requested);
         }
@@ -134,10 +139,6 @@ impl UpdateTableRequest {
         new: &NewGlobalSecondaryIndex,
         settings: &mut TableSettings,
     ) -> Result<(), ApiError> {
-        let known = match &self.attribute_definitions {
-            None => Vec::new(),
-            Some(added) => merge_definitions(&settings.attribute_definitions, added),
-        };
         let exists = settings
             .global_secondary_indexes
             .iter()
@@ -163,10 +164,25 @@ impl UpdateTableRequest {
                 ),
             ));
         }
+        let name = &new.index_name;
+        let added = self.attribute_definitions.as_deref().ok_or_else(|| {
+            ApiError::invalid_parameter(format!(
+                "AttributeDefinitions is not specified for index: {name}"
+            ))
+        })?;
+        let known = merge_definitions(&settings.attribute_definitions, added);
         let index = global_index(new, &known)?;
+        if settings.billing_mode == BillingMode::PayPerRequest
+            && index.provisioned_throughput.is_some()
+        {
+            return Err(ApiError::invalid_parameter(format!(
+                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} \
+                 when BillingMode is PAY_PER_REQUEST"
+            )));
+        }
         check_index_billing(
             settings.billing_mode,
-            &index.index_name,
+            name,
             index.provisioned_throughput,
             index.on_demand_throughput,
         )?;
@@ -188,10 +204,26 @@ fn update_index(
         return Ok(());
     };
     let name = &update.index_name;
-    if let Some(requested) = update.provisioned_throughput {
-        if billing_mode == BillingMode::PayPerRequest {
-            check_index_billing(billing_mode, name, Some(requested), None)?;
+    let limits = update
+        .on_demand_throughput
+        .filter(|limits| *limits != OnDemandThroughput::default());
+    let nothing = limits.is_none() && update.warm_throughput.is_none();
+    match (billing_mode, update.provisioned_throughput) {
+        (BillingMode::PayPerRequest, None) if !nothing => {}
+        (BillingMode::PayPerRequest, _) => {
+            return Err(ApiError::invalid_parameter(format!(
+                "The only Updates for index: {name} when TableThroughputMode is PAY_PER_REQUEST can \
+                 be to OnDemandThroughput, WarmThroughput"
+            )));
         }
+        (BillingMode::Provisioned, None) if nothing => {
+            return Err(ApiError::invalid_parameter(format!(
+                "Both ReadCapacityUnits and WriteCapacityUnits must be specified for index: {name}"
+            )));
+        }
+        (BillingMode::Provisioned, _) => {}
+    }
+    if let Some(requested) = update.provisioned_throughput {
         if same_mode && index.provisioned_throughput == Some(requested) {
             return Err(throughput_does_not_change(
                 &format!("index {name}"),
@@ -201,9 +233,9 @@ fn update_index(
         }
         index.provisioned_throughput = Some(requested);
     }
-    if let Some(requested) = update.on_demand_throughput {
+    if let Some(requested) = limits {
         if billing_mode == BillingMode::Provisioned {
-            return Err(on_demand_needs_pay_per_request());
+            return Err(on_demand_needs_pay_per_request(requested, Some(name)));
         }
         index.on_demand_throughput = merge_limits(index.on_demand_throughput, requested);
     }

@@ -174,13 +174,14 @@ impl Table {
         })
     }
 
-    /// What ListContributorInsights says of the table and its indexes: what was ever set.
+    /// What ListContributorInsights says of the table and its indexes: what is on.
     pub fn contributor_insights_summaries(&self) -> Vec<ContributorInsights> {
         self.row
             .settings
             .contributor_insights
-            .keys()
-            .map(|name| summary(&self.row, (!name.is_empty()).then_some(name.as_str())))
+            .iter()
+            .filter(|(_, held)| held.enabled)
+            .map(|(name, _)| summary(&self.row, (!name.is_empty()).then_some(name.as_str())))
             .collect()
     }
 
@@ -233,17 +234,16 @@ fn mode_of(row: &InsightsRow) -> ContributorInsightsMode {
 fn summary(row: &TableRow, index_name: Option<&str>) -> ContributorInsights {
     let key = index_name.unwrap_or_default();
     let held = row.settings.contributor_insights.get(key);
-    let enabled = held.filter(|held| held.enabled);
     ContributorInsights {
         table_name: row.name.clone(),
         index_name: index_name.map(str::to_owned),
         contributor_insights_rule_list: Vec::new(),
-        contributor_insights_status: match enabled {
-            Some(_) => ContributorInsightsStatus::Enabled,
-            None => ContributorInsightsStatus::Disabled,
+        contributor_insights_status: match held.is_some_and(|held| held.enabled) {
+            true => ContributorInsightsStatus::Enabled,
+            false => ContributorInsightsStatus::Disabled,
         },
         last_update_date_time: None,
-        contributor_insights_mode: enabled.map(mode_of),
+        contributor_insights_mode: held.map(mode_of),
     }
 }
 
@@ -262,7 +262,7 @@ fn check_index(table: &Table, index_name: Option<&str>) -> Result<(), ApiError> 
     Err(ApiError::new(
         ErrorCode::ResourceNotFoundException,
         format!(
-            "Requested resource not found: Table: {} Index: {name} not found",
+            "Requested resource not found: Index: {name} not found for table: {}",
             table.row.name
         ),
     ))

@@ -272,20 +272,20 @@ fn check_not_changing(row: &TableRow) -> Result<(), ApiError> {
 
 /// No index of the table is being made: such a table is not deleted.
 fn check_no_index_in_the_making(row: &TableRow) -> Result<(), ApiError> {
-    let making = row.global_indexes.iter().find(|index| {
+    let making = row.global_indexes.iter().any(|index| {
         matches!(
             index.status,
             IndexStatusRow::Creating | IndexStatusRow::Backfilling
         )
     });
-    match making {
-        None => Ok(()),
-        Some(index) => Err(in_use(format!(
-            "Attempt to change a resource which is still in use: Table: {} Index: {} is being \
-             created",
-            row.name, index.name
-        ))),
+    if making {
+        return Err(in_use(
+            "Attempt to change a resource which is still in use: Cannot delete table while indexes \
+             are being created, updated, or deleted."
+                .to_owned(),
+        ));
     }
+    Ok(())
 }
 
 pub(super) fn change_of(row: &TableRow, answer: Vec<u8>) -> Change {
