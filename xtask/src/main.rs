@@ -25,6 +25,7 @@ mod process;
 mod python;
 mod sdks;
 mod setup;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     DaxClients,
     /// Sends requests that are almost right to a node and a cache for ten minutes.
     FuzzRequests(fuzz::Options),
+    /// Cache nodes and a storage node come and go for ten minutes, under clients that check every answer.
+    Soak(soak::Options),
     /// Runs one short program with each of the AWS SDKs, against a node and through a cache.
     Sdks(sdks::Options),
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::DaxClients => dax_clients::run(),
         Command::FuzzRequests(options) => fuzz::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Sdks(options) => sdks::run(&options),
     };
     match result {
