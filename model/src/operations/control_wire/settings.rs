@@ -105,7 +105,7 @@ impl SseWire {
             constraints.length("sSESpecification.kMSMasterKeyId", key, 1, usize::MAX);
         }
         SseSpecification {
-            enabled: self.enabled.unwrap_or(self.sse_type.is_some()),
+            enabled: self.enabled.unwrap_or_else(|| self.sse_type.is_some()),
             kms_master_key_id: self.kms_master_key_id.clone(),
         }
     }
