@@ -17,6 +17,7 @@ pub mod operations;
 pub mod partiql;
 pub mod table;
 pub mod value;
+pub mod wording;
 
 pub use error::{ApiError, ErrorCode, ValidationScope};
 pub use key::{KeyAttribute, KeySchema, PrimaryKey, ScalarType};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stator_kit::telemetry::TelemetryArgs;
+use stator_model::wording::Wording;
 
 use crate::cluster::Upkeep;
 use crate::throttle::Throttling;
@@ -19,6 +20,9 @@ pub struct Cli {
     /// What to run as.
     #[command(subcommand)]
     pub command: Command,
+    /// Words of refusals of which DynamoDB has two: `classic` or `current`. Alike on all nodes of a cluster.
+    #[arg(long, env = "STATOR_WORDING", default_value_t = Wording::Classic, global = true)]
+    pub wording: Wording,
     /// Logging.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,

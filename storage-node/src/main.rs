@@ -28,8 +28,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let Cli { command, telemetry } = cli;
+    let Cli {
+        command,
+        wording,
+        telemetry,
+    } = cli;
     let log_filter = stator_kit::telemetry::init(&telemetry)?;
+    stator_model::wording::choose(wording);
     let options = match command {
         Command::Dev(args) => dev(args)?,
         Command::Serve(args) => serve(args)?,

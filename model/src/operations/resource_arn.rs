@@ -2,6 +2,7 @@
 
 use crate::error::ApiError;
 use crate::operations::constraints::Constraints;
+use crate::wording;
 
 /// Longest ARN of a resource.
 const LENGTH_MAX: usize = 1_283;
@@ -50,10 +51,15 @@ pub(crate) fn constrain(arn: Option<&String>, constraints: &mut Constraints) {
 
 /// An ARN of a table.
 pub(crate) fn check_is_table(arn: &str) -> Result<(), ApiError> {
-    match TableArn::parse(arn) {
-        Some(_) => Ok(()),
-        None => Err(ApiError::validation(format!(
-            "Invalid TableArn: Invalid ResourceArn provided as input {arn}"
-        ))),
+    if TableArn::parse(arn).is_some() {
+        return Ok(());
     }
+    let refused = if !arn.starts_with("arn:") {
+        wording::NOT_AN_ARN
+    } else if !arn.starts_with("arn:aws:dynamodb:") {
+        wording::ARN_OF_ANOTHER_SERVICE
+    } else {
+        wording::ARN_OF_NO_TABLE
+    };
+    Err(ApiError::validation(refused.fill(&[("arn", arn)])))
 }

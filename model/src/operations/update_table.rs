@@ -17,6 +17,7 @@ use crate::table::{
     OnDemandThroughput, ProvisionedThroughput, SseSpecification, StreamSpecification, TableClass,
     WarmThroughput,
 };
+use crate::wording;
 
 mod apply;
 mod concerns;
@@ -89,8 +90,7 @@ impl UpdateTableRequest {
         };
         if updates.is_empty() && request.changes_nothing() && wire.not_supported.is_empty() {
             return Err(ApiError::validation(
-                "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
-                 GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
+                wording::UPDATE_TABLE_OF_NOTHING.fill(&[]),
             ));
         }
         if !request.changes_nothing() && given_but_empty(&wire) {

@@ -10,6 +10,7 @@ use crate::{
         syntax::{RawFunction, RawOperand, RawPath},
     },
     value::AttributeValue,
+    wording,
 };
 
 use super::{
@@ -216,8 +217,5 @@ fn check_action_operand(operator: &str, value: &AttributeValue) -> Result<(), St
         AttributeValue::Bool(_) => "BOOLEAN",
         AttributeValue::Null => "NULL",
     };
-    Err(format!(
-        "Incorrect operand type for operator or function; operator: {operator}, \
-         operand type: {type_name}"
-    ))
+    Err(wording::ACTION_OPERAND.fill(&[("operator", operator), ("type", type_name)]))
 }

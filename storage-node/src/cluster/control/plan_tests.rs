@@ -204,7 +204,11 @@ fn serve_refuses_promises_and_keeps_nothing_of_them() {
         ),
         (
             ControlOperation::PutResourcePolicy,
-            format!(r#"{{"ResourceArn":"{arn}","Policy":"{{}}"}}"#),
+            serde_json::json!({
+                "ResourceArn": arn,
+                "Policy": r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#,
+            })
+            .to_string(),
             "Policy",
         ),
     ] {

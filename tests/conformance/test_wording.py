@@ -1,0 +1,54 @@
+"""`--wording current`: the texts that the service has changed (model/src/wording.rs)."""
+
+import os
+
+import pytest
+from conftest import Running, create_table, free_ports, make_client
+
+WRONG = "One or more parameter values were invalid: "
+
+
+@pytest.fixture(scope="module")
+def current(request, tmp_path_factory):
+    if request.config.getoption("--cluster") or request.config.getoption("--endpoint"):
+        pytest.skip("tested with a node of its own")
+    port, ops = free_ports(2)
+    running = Running(
+        [
+            os.environ["STATOR_STORAGE_NODE"], "dev", "--in-memory", "--wording", "current",
+            "--listen", f"127.0.0.1:{port}",
+            "--ops-listen", f"127.0.0.1:{ops}",
+        ],
+        ops,
+        tmp_path_factory.mktemp("wording") / "log",
+    )
+    yield make_client(f"http://127.0.0.1:{port}")
+    running.stop()
+
+
+def test_the_current_words(current, invalid):
+    table = create_table(current)
+    invalid(
+        "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, "
+        "SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, MultiRegionConsistency, "
+        "DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or TableClass is required",
+        current.update_table,
+        TableName=table,
+    )
+    for clause, kind, operand in (("ADD", "STRING", {"S": "x"}), ("DELETE", "NUMBER", {"N": "1"})):
+        invalid(
+            "1 validation error detected: Invalid UpdateExpression: Incorrect operand type for operator or function; "
+            f"operator: {clause}, operand type: {kind}, typeSet: ALLOWED_FOR_{clause}_OPERAND",
+            current.update_item,
+            TableName=table,
+            Key={"pk": {"S": "a"}},
+            UpdateExpression=f"{clause} v :v",
+            ExpressionAttributeValues={":v": operand},
+        )
+    index = f"arn:aws:dynamodb:us-east-1:000000000000:table/{table}/index/i"
+    for arn, words in (
+        ("nonsense", "ARNs must start with 'arn:': nonsense"),
+        ("arn:aws:s3:::bucket", "Provided Arn is not a DynamoDB resource arn: arn:aws:s3:::bucket"),
+        (index, f"Invalid resource arn provided, only table or stream is accepted. Provided resource arn: {index}"),
+    ):
+        invalid(WRONG + words, current.tag_resource, ResourceArn=arn, Tags=[{"Key": "a", "Value": "b"}])
