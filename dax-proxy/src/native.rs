@@ -33,7 +33,7 @@ mod vectors_test;
 
 pub(crate) use self::answer::{
     Encoded, Endpoint, Maps, Shape, encode_answer, encode_endpoints, encode_error, encode_failure,
-    encode_key_schema, encode_list_id, encode_names, unprocessed_items,
+    encode_key_schema, encode_list_id, encode_names, joined, next_part,
 };
 pub(crate) use self::lists::{AttributeList, AttributeLists, ListId};
 pub(crate) use self::method::{AuthFailure, Method};

@@ -5,6 +5,7 @@ mod capacity;
 mod error;
 mod items;
 mod pages;
+mod parts;
 mod small;
 mod transactions;
 
@@ -18,8 +19,8 @@ use super::lists::{AttributeList, AttributeLists, ListIds};
 use super::request::Paths;
 use crate::wire::{Members, MembersError};
 
-pub(crate) use self::batches::unprocessed_items;
 pub(crate) use self::error::encode_error;
+pub(crate) use self::parts::{joined, next_part};
 pub(crate) use self::small::{
     Endpoint, encode_endpoints, encode_key_schema, encode_list_id, encode_names,
 };

@@ -123,15 +123,3 @@ pub(super) fn batch_write(
     capacity::write_compact_array(members, writer)?;
     capacity::write_metrics_by_table(members, writer)
 }
-
-/// What a BatchWriteItem left undone, as the JSON of a request for it. Two clients rebuild unprocessed puts wrongly, so
-/// none is shown to them.
-pub(crate) fn unprocessed_items(json: &[u8]) -> Option<Vec<u8>> {
-    let members = Members::parse(json).ok()?;
-    let left = members.get("UnprocessedItems")?;
-    let by_table = Members::parse(left.as_bytes()).ok()?;
-    by_table.iter().next()?;
-    let mut body = crate::wire::ObjectWriter::new();
-    body.member("RequestItems", left.as_bytes());
-    Some(body.finish())
-}

@@ -16,7 +16,7 @@ use crate::answer::{Answer, CacheOutcome};
 use crate::attribute_lists::ListRegistry;
 use crate::native::{
     AttributeLists, DataRequest, Encoded, ListId, Maps, Method, Shape, Translated, encode_answer,
-    encode_failure, unprocessed_items,
+    encode_failure, joined, next_part,
 };
 use crate::operations::policy::{Handling, handling};
 use crate::operations::{Call, item_key};
@@ -82,10 +82,10 @@ impl NativeSession {
             let span = debug_span!("native request", operation);
             self.session.proxy.call(call, handling).instrument(span)
         };
-        let mut answer = call(body).await;
+        let mut answer = call(body.clone()).await;
         if handling == Handling::BatchWriteItem {
             let mut pauses = PAUSES.into_iter();
-            while let Some(left) = unprocessed_items(&answer.body) {
+            while let Some(left) = next_part(&body, &answer.body) {
                 let Some(pause) = pauses.next() else {
                     return Err(ApiError::new(
                         ErrorCode::ProvisionedThroughputExceededException,
@@ -95,7 +95,14 @@ impl NativeSession {
                     .into());
                 };
                 tokio::time::sleep(pause).await;
+                let earlier = answer.body;
                 answer = call(left.into()).await;
+                if answer.status.is_success()
+                    && let Some(body) = joined(&earlier, &answer.body)
+                {
+                    answer.crc32 = None;
+                    answer.body = body.into();
+                }
             }
         }
         Ok(self.encode(&shape, maps, &answer).await)
