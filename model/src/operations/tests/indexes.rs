@@ -495,6 +495,23 @@ fn warm_throughput_is_only_raised() {
     assert_eq!(text(warm(11_999).apply(&current).unwrap_err()), refused);
     let raised = warm(20_000).apply(&current).unwrap();
     assert_eq!(text(warm(19_999).apply(&raised).unwrap_err()), refused);
+    let warm_index = |units: i64| {
+        update(&format!(
+            r#""GlobalSecondaryIndexUpdates":[{{"Update":{{"IndexName":"{}","WarmThroughput":{{"ReadUnitsPerSecond":{units}}}}}}}]"#,
+            current.global_secondary_indexes[0].index_name
+        ))
+        .unwrap()
+    };
+    let raised = warm_index(20_000).apply(&current).unwrap();
+    for units in [-1, 19_999] {
+        assert_eq!(
+            text(warm_index(units).apply(&raised).unwrap_err()),
+            refused.replace(
+                "table",
+                &format!("index {}", current.global_secondary_indexes[0].index_name)
+            )
+        );
+    }
     check_refused(
         create(
             "pk sk",

@@ -295,45 +295,59 @@ fn keep_used_definitions(settings: &mut TableSettings) {
         .retain(|definition| used.contains(&definition.attribute_name));
 }
 
-/// What an update names of warm throughput is not below what there is.
+/// What an update names of warm throughput is not below what there is: of the table, of its indexes,
+/// and of an index that it makes.
 fn check_warm_not_lowered(
     current: &TableSettings,
     settings: &TableSettings,
 ) -> Result<(), ApiError> {
     if settings.warm_throughput != current.warm_throughput {
-        let (read, write) = warm_units(
-            current.billing_mode,
-            current.provisioned_throughput,
-            current.warm_throughput,
-        );
-        let asked = settings.warm_throughput.unwrap_or_default();
-        for (member, asked, least) in [
-            ("ReadUnitsPerSecond", asked.read_units_per_second, read),
-            ("WriteUnitsPerSecond", asked.write_units_per_second, write),
-        ] {
-            if asked.is_some_and(|asked| asked < least) {
-                return Err(warm_decrease(member, None));
-            }
-        }
+        let held = (current.provisioned_throughput, current.warm_throughput);
+        check_raised(current.billing_mode, held, settings.warm_throughput, None)?;
     }
-    if settings == current {
-        return Ok(());
-    }
-    check_warm_of_new(current, settings)
-}
-
-/// Raised provisioned units lift what is served at once; only what this request names is checked.
-fn check_warm_of_new(current: &TableSettings, settings: &TableSettings) -> Result<(), ApiError> {
-    let mut changed = settings.clone();
-    changed.warm_throughput = None;
-    changed.global_secondary_indexes.retain(|index| {
+    let (mut new, mut old) = (Vec::new(), Vec::new());
+    for index in &settings.global_secondary_indexes {
         let before = current
             .global_secondary_indexes
             .iter()
             .find(|other| other.index_name == index.index_name);
-        before.is_none_or(|before| before.warm_throughput != index.warm_throughput)
-    });
-    check_warm(&changed)
+        match before {
+            Some(before) => old.push((before, index)),
+            None => new.push(index.clone()),
+        }
+    }
+    for (before, index) in old {
+        if index.warm_throughput != before.warm_throughput {
+            let held = (before.provisioned_throughput, before.warm_throughput);
+            let name = Some(index.index_name.as_str());
+            check_raised(current.billing_mode, held, index.warm_throughput, name)?;
+        }
+    }
+    check_warm(&TableSettings {
+        warm_throughput: None,
+        global_secondary_indexes: new,
+        ..settings.clone()
+    })
+}
+
+/// `held` is what is provisioned and what was asked for before; `index_name` says whose it is.
+fn check_raised(
+    billing_mode: BillingMode,
+    held: (Option<ProvisionedThroughput>, Option<WarmThroughput>),
+    asked: Option<WarmThroughput>,
+    index_name: Option<&str>,
+) -> Result<(), ApiError> {
+    let (read, write) = warm_units(billing_mode, held.0, held.1);
+    let asked = asked.unwrap_or_default();
+    for (member, asked, least) in [
+        ("ReadUnitsPerSecond", asked.read_units_per_second, read),
+        ("WriteUnitsPerSecond", asked.write_units_per_second, write),
+    ] {
+        if asked.is_some_and(|asked| asked < least) {
+            return Err(warm_decrease(member, index_name));
+        }
+    }
+    Ok(())
 }
 
 /// New upper limits over old ones; -1 removes one, and none left is no limit at all.
