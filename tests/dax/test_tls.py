@@ -4,19 +4,9 @@ import os
 
 import botocore.session
 import pytest
-import trustme
 from amazondax import AmazonDaxClient
+from certificate import certificate
 from conftest import conformance
-
-
-def certificate(folder, *names):
-    """Makes `tls.crt` and `tls.key` for those names, and returns the file of the authority."""
-    authority = trustme.CA()
-    issued = authority.issue_cert(*names)
-    (folder / "tls.crt").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
-    (folder / "tls.key").write_bytes(issued.private_key_pem.bytes())
-    authority.cert_pem.write_to_path(str(folder / "ca.crt"))
-    return str(folder / "ca.crt")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .unwrap_or_else(|| root.join(".stator/demo"));
     let python = python::environment()?;
     build(&options.profile)?;
-    let mut children = start(&data, &options.profile)?;
+    let mut children = start(&data, &options.profile, None)?;
     apply(&manifest, &options.profile)?;
     println!();
     run_command(

@@ -16,6 +16,8 @@ pub(crate) const NODE: &str = "127.0.0.1:8000";
 pub(crate) const NODE_OPS: &str = "127.0.0.1:9090";
 /// The cache.
 pub(crate) const CACHE: &str = "127.0.0.1:8111";
+/// The cache under TLS, where it has a certificate.
+pub(crate) const CACHE_TLS: &str = "127.0.0.1:9111";
 /// Its metrics.
 pub(crate) const CACHE_OPS: &str = "127.0.0.1:9091";
 const CACHE_PEERS: &str = "127.0.0.1:8112";
@@ -43,8 +45,13 @@ pub(crate) fn ports_are_free() -> Result<()> {
     Ok(())
 }
 
-/// Starts both with their data below `data`, and waits until both serve. The cache is the last of them.
-pub(crate) fn start(data: &Path, profile: &str) -> Result<Vec<OwnedChild>> {
+/// Starts both with their data below `data`, and waits until both serve. The cache is the last of them; with a folder of
+/// a certificate it also serves under TLS, at [`CACHE_TLS`].
+pub(crate) fn start(
+    data: &Path,
+    profile: &str,
+    certificate: Option<&Path>,
+) -> Result<Vec<OwnedChild>> {
     let mut children = vec![OwnedChild::start(
         "storage-node",
         Command::new(program_path(profile, "storage-node"))
@@ -54,15 +61,19 @@ pub(crate) fn start(data: &Path, profile: &str) -> Result<Vec<OwnedChild>> {
             .arg(data.join("node")),
     )?];
     wait_until_ready(NODE_OPS, &mut children)?;
-    children.push(OwnedChild::start(
-        "dax-proxy",
-        Command::new(program_path(profile, "dax-proxy"))
-            .arg("dev")
-            .args(["--upstream", &format!("http://{NODE}"), "--listen", CACHE])
-            .args(["--ops-listen", CACHE_OPS, "--peer-listen", CACHE_PEERS])
-            .arg("--data-dir")
-            .arg(data.join("cache")),
-    )?);
+    let mut cache = Command::new(program_path(profile, "dax-proxy"));
+    cache
+        .arg("dev")
+        .args(["--upstream", &format!("http://{NODE}"), "--listen", CACHE])
+        .args(["--ops-listen", CACHE_OPS, "--peer-listen", CACHE_PEERS])
+        .arg("--data-dir")
+        .arg(data.join("cache"));
+    if let Some(folder) = certificate {
+        cache
+            .args(["--tls-listen", CACHE_TLS, "--tls-dir"])
+            .arg(folder);
+    }
+    children.push(OwnedChild::start("dax-proxy", &mut cache)?);
     wait_until_ready(CACHE_OPS, &mut children)?;
     Ok(children)
 }
@@ -70,9 +81,18 @@ pub(crate) fn start(data: &Path, profile: &str) -> Result<Vec<OwnedChild>> {
 /// Runs something beside a pair whose data does not outlast it. That both programs still run at the end, whatever was
 /// done to them, is a part of the outcome.
 pub(crate) fn with_temporary(profile: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
+    with_temporary_under_tls(profile, None, run)
+}
+
+/// The same; with a folder of a certificate the cache also serves at [`CACHE_TLS`].
+pub(crate) fn with_temporary_under_tls(
+    profile: &str,
+    certificate: Option<&Path>,
+    run: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let data = std::env::temp_dir().join(format!("stator-{}", std::process::id()));
     std::fs::create_dir_all(&data).context("no temporary folder")?;
-    let outcome = start(&data, profile).and_then(|mut children| {
+    let outcome = start(&data, profile, certificate).and_then(|mut children| {
         let outcome = run();
         let alive = children.iter_mut().try_for_each(OwnedChild::check_running);
         // The cache first, so that it does not lose its upstream while it drains.

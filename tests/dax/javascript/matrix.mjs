@@ -1,4 +1,4 @@
-// The DAX clients for JavaScript, v3 and v1, against STATOR_DAX (host:port); each result is compared with the same
+// The DAX clients for JavaScript, v3 and v1, against STATOR_DAX (a URL); each result is compared with the same
 // operation of the AWS SDK against AWS_ENDPOINT_URL, past the cache. Started by `cargo xtask dax-clients`.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";

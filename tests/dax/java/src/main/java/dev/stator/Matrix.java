@@ -29,7 +29,7 @@ import software.amazon.dax.ClusterDaxClient;
 import software.amazon.dax.Configuration;
 
 /**
- * The DAX client for Java 2.x against STATOR_DAX (host:port); each result is compared with the same operation of the
+ * The DAX client for Java 2.x against STATOR_DAX (a URL); each result is compared with the same operation of the
  * AWS SDK against AWS_ENDPOINT_URL, past the cache. Started by {@code cargo xtask dax-clients}.
  */
 public final class Matrix {
@@ -111,7 +111,7 @@ public final class Matrix {
 
     public static void main(String[] arguments) throws Exception {
         Configuration configuration = Configuration.builder()
-                .url("dax://" + System.getenv("STATOR_DAX"))
+                .url(System.getenv("STATOR_DAX"))
                 .region(Region.of(System.getenv("AWS_REGION")))
                 .build();
         try (DynamoDbClient plain = DynamoDbClient.create();
