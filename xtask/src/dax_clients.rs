@@ -1,5 +1,5 @@
-//! `cargo xtask dax-clients`: the published DAX clients for JavaScript and Java, each result compared with plain DynamoDB,
-//! in the clear and under TLS.
+//! `cargo xtask dax-clients`: the published DAX clients for JavaScript and Java, each result compared with plain DynamoDB:
+//! in the clear, under TLS, and with a cache of three nodes.
 //!
 //! The client for Python is in `cargo xtask test`; these are a command of their own, as the SDKs are (`sdks`).
 
@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::pair::{
-    CACHE, CACHE_TLS, NODE, client_environment, ports_are_free, with_temporary_under_tls,
+    CACHE, CACHE_TLS, Cache, NODE, client_environment, ports_are_free, with_temporary_cache,
 };
 use crate::process::{build, cache_directory, on_path, run as run_command, workspace_root};
 use crate::python;
@@ -44,15 +44,26 @@ pub(crate) fn run() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("stator-certificate-{}", std::process::id()));
     std::fs::create_dir_all(&folder).context("no temporary folder")?;
     let outcome = make_certificate(&sources, &folder).and_then(|()| {
-        with_temporary_under_tls("dev", Some(&folder), || {
-            for url in [format!("dax://{CACHE}"), format!("daxs://{CACHE_TLS}")] {
-                println!("{url}");
-                for matrix in &mut matrices {
-                    run_command(trusting(matrix, &folder).env("STATOR_DAX", &url))?;
-                }
-            }
-            Ok(())
-        })
+        let mut run_all = |url: String| {
+            println!("{url}");
+            matrices.iter_mut().try_for_each(|matrix| {
+                run_command(trusting(matrix, &folder).env("STATOR_DAX", &url))
+            })
+        };
+        let alone = Cache {
+            cluster: false,
+            certificate: Some(&folder),
+        };
+        with_temporary_cache("dev", alone, || {
+            run_all(format!("dax://{CACHE}"))?;
+            run_all(format!("daxs://{CACHE_TLS}"))
+        })?;
+        let cluster = Cache {
+            cluster: true,
+            certificate: None,
+        };
+        println!("three nodes");
+        with_temporary_cache("dev", cluster, || run_all(format!("dax://{CACHE}")))
     });
     std::fs::remove_dir_all(&folder).context("cannot remove the certificate")?;
     outcome

@@ -11,7 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::pair::{CACHE, CACHE_OPS, NODE, NODE_OPS, client_environment, ports_are_free, start};
+use crate::pair::{
+    CACHE, CACHE_OPS, Cache, NODE, NODE_OPS, client_environment, ports_are_free, start,
+};
 use crate::process::{OwnedChild, build, program_path, run as run_command, workspace_root};
 use crate::{python, setup};
 
@@ -61,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .unwrap_or_else(|| root.join(".stator/demo"));
     let python = python::environment()?;
     build(&options.profile)?;
-    let mut children = start(&data, &options.profile, None)?;
+    let mut children = start(&data, &options.profile, Cache::default())?;
     apply(&manifest, &options.profile)?;
     println!();
     run_command(

@@ -20,8 +20,63 @@ pub(crate) const CACHE: &str = "127.0.0.1:8111";
 pub(crate) const CACHE_TLS: &str = "127.0.0.1:9111";
 /// Its metrics.
 pub(crate) const CACHE_OPS: &str = "127.0.0.1:9091";
-const CACHE_PEERS: &str = "127.0.0.1:8112";
+/// The nodes of a cache cluster: name, address of clients, of metrics, of peers. A cache that is alone is the first.
+const CACHE_NODES: [[&str; 4]; 3] = [
+    ["one", CACHE, CACHE_OPS, "127.0.0.1:8112"],
+    ["two", "127.0.0.1:8121", "127.0.0.1:9092", "127.0.0.1:8122"],
+    [
+        "three",
+        "127.0.0.1:8131",
+        "127.0.0.1:9093",
+        "127.0.0.1:8132",
+    ],
+];
 const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// What the cache of a pair is.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Cache<'a> {
+    /// Three nodes, of which the first is the primary, instead of one.
+    pub(crate) cluster: bool,
+    /// Folder of a certificate, with which the first node also serves at [`CACHE_TLS`].
+    pub(crate) certificate: Option<&'a Path>,
+}
+
+impl Cache<'_> {
+    fn nodes(self) -> &'static [[&'static str; 4]] {
+        match self.cluster {
+            true => &CACHE_NODES,
+            false => CACHE_NODES.split_at(1).0,
+        }
+    }
+
+    /// The command that runs one of its nodes.
+    fn command(self, data: &Path, profile: &str, node: [&str; 4]) -> Command {
+        let [name, listen, ops, peers] = node;
+        let mut command = Command::new(program_path(profile, "dax-proxy"));
+        command
+            .arg("dev")
+            .args(["--upstream", &format!("http://{NODE}"), "--listen", listen])
+            .args(["--ops-listen", ops, "--peer-listen", peers])
+            .arg("--data-dir")
+            .arg(match self.cluster {
+                true => data.join(format!("cache-{name}")),
+                false => data.join("cache"),
+            });
+        if self.cluster {
+            let all = CACHE_NODES.map(|[name, _, _, peers]| format!("{name}={peers}"));
+            command
+                .args(["--peers", &all.join(","), "--node-name", name])
+                .arg("--insecure-peers");
+        }
+        if let Some(folder) = self.certificate.filter(|_| listen == CACHE) {
+            command
+                .args(["--tls-listen", CACHE_TLS, "--tls-dir"])
+                .arg(folder);
+        }
+        command
+    }
+}
 
 /// Refuses to start beside something else that uses one of the demo's ports.
 pub(crate) fn ports_are_free() -> Result<()> {
@@ -30,7 +85,7 @@ pub(crate) fn ports_are_free() -> Result<()> {
         (NODE_OPS, "storage-node's metrics"),
         (CACHE, "dax-proxy"),
         (CACHE_OPS, "dax-proxy's metrics"),
-        (CACHE_PEERS, "dax-proxy's peers"),
+        ("127.0.0.1:8112", "dax-proxy's peers"),
     ];
     let busy: Vec<_> = ports
         .iter()
@@ -45,13 +100,8 @@ pub(crate) fn ports_are_free() -> Result<()> {
     Ok(())
 }
 
-/// Starts both with their data below `data`, and waits until both serve. The cache is the last of them; with a folder of
-/// a certificate it also serves under TLS, at [`CACHE_TLS`].
-pub(crate) fn start(
-    data: &Path,
-    profile: &str,
-    certificate: Option<&Path>,
-) -> Result<Vec<OwnedChild>> {
+/// Starts both with their data below `data`, and waits until all serve. The cache is the last.
+pub(crate) fn start(data: &Path, profile: &str, cache: Cache<'_>) -> Result<Vec<OwnedChild>> {
     let mut children = vec![OwnedChild::start(
         "storage-node",
         Command::new(program_path(profile, "storage-node"))
@@ -61,38 +111,31 @@ pub(crate) fn start(
             .arg(data.join("node")),
     )?];
     wait_until_ready(NODE_OPS, &mut children)?;
-    let mut cache = Command::new(program_path(profile, "dax-proxy"));
-    cache
-        .arg("dev")
-        .args(["--upstream", &format!("http://{NODE}"), "--listen", CACHE])
-        .args(["--ops-listen", CACHE_OPS, "--peer-listen", CACHE_PEERS])
-        .arg("--data-dir")
-        .arg(data.join("cache"));
-    if let Some(folder) = certificate {
-        cache
-            .args(["--tls-listen", CACHE_TLS, "--tls-dir"])
-            .arg(folder);
+    for node in cache.nodes() {
+        let mut command = cache.command(data, profile, *node);
+        children.push(OwnedChild::start("dax-proxy", &mut command)?);
     }
-    children.push(OwnedChild::start("dax-proxy", &mut cache)?);
-    wait_until_ready(CACHE_OPS, &mut children)?;
+    for [_, _, ops, _] in cache.nodes() {
+        wait_until_ready(ops, &mut children)?;
+    }
     Ok(children)
 }
 
 /// Runs something beside a pair whose data does not outlast it. That both programs still run at the end, whatever was
 /// done to them, is a part of the outcome.
 pub(crate) fn with_temporary(profile: &str, run: impl FnOnce() -> Result<()>) -> Result<()> {
-    with_temporary_under_tls(profile, None, run)
+    with_temporary_cache(profile, Cache::default(), run)
 }
 
-/// The same; with a folder of a certificate the cache also serves at [`CACHE_TLS`].
-pub(crate) fn with_temporary_under_tls(
+/// The same with a cache of some kind.
+pub(crate) fn with_temporary_cache(
     profile: &str,
-    certificate: Option<&Path>,
+    cache: Cache<'_>,
     run: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let data = std::env::temp_dir().join(format!("stator-{}", std::process::id()));
     std::fs::create_dir_all(&data).context("no temporary folder")?;
-    let outcome = start(&data, profile, certificate).and_then(|mut children| {
+    let outcome = start(&data, profile, cache).and_then(|mut children| {
         let outcome = run();
         let alive = children.iter_mut().try_for_each(OwnedChild::check_running);
         // The cache first, so that it does not lose its upstream while it drains.
