@@ -2,7 +2,7 @@
 
 import pytest
 from botocore.exceptions import ClientError
-from test_ttl import own_node
+from test_ttl import own_node, until
 
 
 def test_capacity_and_items_are_counted(own_node):
@@ -39,3 +39,10 @@ def test_capacity_and_items_are_counted(own_node):
     assert own_node.metric("stator_consumed_read_capacity_units_total", table=table, index="") == 0.5 + 1 + 0.5 + 0.5
     assert own_node.metric("stator_returned_item_count_total", table=table, operation="Query") == 3
     assert own_node.metric("stator_returned_item_count_total", table=table, operation="Scan") == 2
+    # What is gone is forgotten, index and table.
+    client.update_table(TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-g"}}])
+    until("without the index", lambda: not own_node.counted("stator_consumed", table=table, index="by-g"))
+    assert own_node.metric("stator_consumed_write_capacity_units_total", table=table, index="") == 4
+    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    client.delete_table(TableName=table)
+    until("without the table", lambda: not own_node.counted("stator_", table=table))

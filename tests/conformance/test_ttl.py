@@ -44,12 +44,15 @@ class Node:
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    def metric(self, name, **labels):
+    def counted(self, name, **labels):
+        """The lines of the metrics whose name begins so, with these labels."""
         labels = [f'{label}="{value}"' for label, value in labels.items()]
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ops}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
-        lines = [line for line in lines if line.startswith(name) and all(label in line for label in labels)]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+        return [line for line in lines if line.startswith(name) and all(label in line for label in labels)]
+
+    def metric(self, name, **labels):
+        return sum(float(line.rsplit(" ", 1)[1]) for line in self.counted(name, **labels))
 
 
 @pytest.fixture

@@ -78,9 +78,15 @@ impl Cluster {
             return;
         };
         let mut applied = meta.handle.applied();
+        let mut known = self.catalog.current();
         loop {
             if let Err(problem) = self.catalog.refresh() {
                 tracing::error!(%problem, "the catalog cannot be read");
+            }
+            let current = self.catalog.current();
+            if current.version != known.version {
+                self.metrics.forget_gone(&known, &current);
+                known = current;
             }
             tokio::select! {
                 biased;

@@ -1,5 +1,6 @@
 //! What the cluster layer counts, by table, under the names of CloudWatch's metrics.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -9,6 +10,7 @@ use prometheus_client::registry::Registry;
 use stator_model::error::Usage;
 
 use super::Table;
+use super::catalog::CatalogState;
 
 /// Items that expired: `stator_time_to_live_deleted_item_count_total{table}`.
 const TIME_TO_LIVE_DELETED: &str = "time_to_live_deleted_item_count";
@@ -24,6 +26,8 @@ const CONSUMED: [&str; 2] = [
 const THROTTLED: [&str; 2] = ["read_throttle_events", "write_throttle_events"];
 /// Items of pages: `stator_returned_item_count_total{table,operation}`.
 const RETURNED_ITEMS: &str = "returned_item_count";
+/// The operations that have pages.
+const PAGED: [&str; 2] = ["Query", "Scan"];
 
 /// Units may be halves.
 type Units = Counter<f64, AtomicU64>;
@@ -161,6 +165,52 @@ impl ClusterMetrics {
         self.returned_items
             .get_or_create(&label)
             .inc_by(u64::from(items));
+    }
+
+    /// Forgets what was counted of tables and global indexes that are gone, so that the labels do not grow with every
+    /// table that ever was. A request that is still under way may count once more.
+    pub(super) fn forget_gone(&self, before: &CatalogState, now: &CatalogState) {
+        for (name, table) in before.tables.iter() {
+            let successor = now.tables.get(name);
+            if successor.is_some_and(|successor| Arc::ptr_eq(successor, table)) {
+                continue;
+            }
+            for index in &table.row.global_indexes {
+                let lives = successor.is_some_and(|successor| {
+                    let mut indexes = successor.row.global_indexes.iter();
+                    indexes.any(|other| other.name == index.name)
+                });
+                if !lives {
+                    self.forget_capacity(name, &index.name);
+                }
+            }
+            if successor.is_none() {
+                self.forget_table(name);
+            }
+        }
+    }
+
+    fn forget_capacity(&self, table: &str, index: &str) {
+        let label = OfIndex::named(table, index);
+        for units in &self.consumed {
+            units.remove(&label);
+        }
+        for events in &self.throttled {
+            events.remove(&label);
+        }
+    }
+
+    fn forget_table(&self, table: &str) {
+        self.forget_capacity(table, "");
+        for operation in PAGED {
+            self.returned_items.remove(&OfOperation {
+                table: table.to_owned(),
+                operation,
+            });
+        }
+        let label = OfTable::named(table);
+        self.time_to_live_deleted.remove(&label);
+        self.transaction_conflict.remove(&label);
     }
 
     /// An item of `table` expired and is deleted.
