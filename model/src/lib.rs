@@ -1,6 +1,7 @@
 //! What DynamoDB is: pure types and rules, with no tokio, files or clock.
 //!
-//! Everything here is a function of its arguments. Bytes from the network come in through
+//! Everything here is a function of its arguments, and of the [`wording`] that a process chooses
+//! once. Bytes from the network come in through
 //! [`operations`] and are checked there; no input panics.
 
 pub mod admin;

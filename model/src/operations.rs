@@ -45,6 +45,7 @@ mod transact_get_items;
 mod transact_write_items;
 mod update_item;
 mod update_table;
+mod warm_rules;
 mod write_response;
 
 pub use batch_execute_statement::{

@@ -128,7 +128,10 @@ impl ControlWire {
                 .provisioned_throughput
                 .as_ref()
                 .map(|wire| wire.constrain("provisionedThroughput", constraints)),
-            on_demand_throughput: self.on_demand_throughput.as_ref().map(OnDemandWire::given),
+            on_demand_throughput: self
+                .on_demand_throughput
+                .as_ref()
+                .and_then(OnDemandWire::given),
             warm_throughput: self.warm_throughput.as_ref().map(WarmWire::given),
             stream_specification: self
                 .stream_specification

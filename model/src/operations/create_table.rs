@@ -15,16 +15,17 @@ use crate::operations::control_wire::{
 };
 use crate::operations::describe_table::{description_body, parse_description};
 use crate::operations::index_rules::{
-    check_index_billing, check_indexes_together, check_simple_key, global_index, names,
-    new_global_index, on_demand_needs_pay_per_request, projection, resolve_key,
+    check_indexes_together, check_simple_key, global_index, names, new_global_index,
+    on_demand_needs_pay_per_request, projection, resolve_key,
 };
 use crate::operations::resource_policy::check_policy;
 use crate::operations::tag_rules::check_tags;
+use crate::operations::warm_rules::Owner;
 use crate::table::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, LocalSecondaryIndex,
     NewGlobalSecondaryIndex, NewLocalSecondaryIndex, OnDemandThroughput, ProvisionedThroughput,
     SseSpecification, StreamSpecification, StreamViewType, TableClass, TableDescription,
-    TableSettings, Tag, WarmThroughput, table_name_of, warm_units,
+    TableSettings, Tag, WarmThroughput, table_name_of,
 };
 
 /// A CreateTable request: the settings of the table to make.
@@ -257,21 +258,23 @@ fn constrain(wire: &ControlWire) -> Result<Checked, ApiError> {
 /// Billing mode against throughput.
 fn check_billing(common: &CommonSettings) -> Result<BillingMode, ApiError> {
     let billing_mode = common.billing_mode.unwrap_or_default();
-    match (billing_mode, common.provisioned_throughput) {
-        (BillingMode::PayPerRequest, Some(_)) => Err(ApiError::invalid_parameter(
+    match (
+        billing_mode,
+        common.provisioned_throughput,
+        common.on_demand_throughput,
+    ) {
+        (BillingMode::PayPerRequest, Some(_), _) => Err(ApiError::invalid_parameter(
             "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is \
              PAY_PER_REQUEST",
         )),
-        (BillingMode::Provisioned, None) => Err(ApiError::invalid_parameter(
+        (BillingMode::Provisioned, None, _) => Err(ApiError::invalid_parameter(
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is \
              PROVISIONED",
         )),
-        _ => match (billing_mode, common.on_demand_throughput) {
-            (BillingMode::Provisioned, Some(limits)) => {
-                Err(on_demand_needs_pay_per_request(limits, None))
-            }
-            _ => Ok(billing_mode),
-        },
+        (BillingMode::Provisioned, _, Some(limits)) => {
+            Err(on_demand_needs_pay_per_request(limits, None))
+        }
+        _ => Ok(billing_mode),
     }
 }
 
@@ -381,18 +384,7 @@ fn global_indexes(
         .map(|shape| {
             resolve_key(&shape.key_schema, definitions)?;
             let new = new_global_index(shape)?;
-            if billing_mode == BillingMode::Provisioned && new.provisioned_throughput.is_none() {
-                return Err(ApiError::invalid_parameter(format!(
-                    "ProvisionedThroughput is not specified for index: {}",
-                    new.index_name
-                )));
-            }
-            check_index_billing(
-                billing_mode,
-                &new.index_name,
-                new.provisioned_throughput,
-                new.on_demand_throughput,
-            )?;
+            check_index_billing(billing_mode, &new)?;
             global_index(&new, definitions)
         })
         .collect()
@@ -463,70 +455,49 @@ fn check_definitions_used(settings: &TableSettings) -> Result<(), ApiError> {
     }))
 }
 
-/// Warm throughput of what is new is never below what it serves anyway.
-pub(crate) fn check_warm(settings: &TableSettings) -> Result<(), ApiError> {
-    let of_table = (
-        settings.warm_throughput,
-        settings.provisioned_throughput,
-        None,
-    );
-    let of_indexes = settings.global_secondary_indexes.iter().map(|index| {
-        (
-            index.warm_throughput,
-            index.provisioned_throughput,
-            Some(index.index_name.as_str()),
-        )
-    });
-    for (asked, provisioned, index_name) in std::iter::once(of_table).chain(of_indexes) {
-        let Some(asked) = asked else { continue };
-        let (read, write) = warm_units(settings.billing_mode, provisioned, None);
-        for (member, units, asked, least) in [
-            (
-                "ReadUnitsPerSecond",
-                "ReadCapacityUnits",
-                asked.read_units_per_second,
-                read,
-            ),
-            (
-                "WriteUnitsPerSecond",
-                "WriteCapacityUnits",
-                asked.write_units_per_second,
-                write,
-            ),
-        ] {
-            if asked.is_some_and(|asked| asked < least) {
-                let least = match settings.billing_mode {
-                    BillingMode::PayPerRequest => INITIAL_THROUGHPUT.to_owned(),
-                    BillingMode::Provisioned => format!("{units} of ProvisionedThroughput"),
-                };
-                return Err(ApiError::invalid_parameter(format!(
-                    "Requested {member} for WarmThroughput for {} is lower than {least}",
-                    owner(index_name)
-                )));
-            }
+/// Warm throughput of the table and of its indexes.
+fn check_warm(settings: &TableSettings) -> Result<(), ApiError> {
+    let billing_mode = settings.billing_mode;
+    let table = Owner {
+        index_name: None,
+        billing_mode,
+        provisioned: settings.provisioned_throughput,
+    };
+    table.check_new(settings.warm_throughput)?;
+    settings
+        .global_secondary_indexes
+        .iter()
+        .try_for_each(|index| {
+            let owner = Owner {
+                index_name: Some(&index.index_name),
+                billing_mode,
+                provisioned: index.provisioned_throughput,
+            };
+            owner.check_new(index.warm_throughput)
+        })
+}
+
+/// The billing mode against the capacity of an index.
+fn check_index_billing(
+    billing_mode: BillingMode,
+    new: &NewGlobalSecondaryIndex,
+) -> Result<(), ApiError> {
+    let name = &new.index_name;
+    match (
+        billing_mode,
+        new.provisioned_throughput,
+        new.on_demand_throughput,
+    ) {
+        (BillingMode::PayPerRequest, Some(_), _) => Err(ApiError::invalid_parameter(format!(
+            "ProvisionedThroughput should not be specified for index: {name} when BillingMode is \
+             PAY_PER_REQUEST"
+        ))),
+        (BillingMode::Provisioned, None, _) => Err(ApiError::invalid_parameter(format!(
+            "ProvisionedThroughput is not specified for index: {name}"
+        ))),
+        (BillingMode::Provisioned, _, Some(limits)) => {
+            Err(on_demand_needs_pay_per_request(limits, Some(name)))
         }
+        _ => Ok(()),
     }
-    Ok(())
-}
-
-/// What a new on-demand table serves, in the words of the service, which names a page of its guide.
-const INITIAL_THROUGHPUT: &str = "initial throughput for OnDemand. See: https://docs.aws.amazon.com/\
-    amazondynamodb/latest/developerguide/on-demand-capacity-mode.html#\
-    on-demand-capacity-mode-initial";
-
-/// Whose throughput it is.
-fn owner(index_name: Option<&str>) -> String {
-    match index_name {
-        Some(index_name) => format!("index {index_name}"),
-        None => "table".to_owned(),
-    }
-}
-
-/// Warm throughput is raised, never lowered.
-pub(crate) fn warm_decrease(member: &str, index_name: Option<&str>) -> ApiError {
-    let whose = owner(index_name);
-    ApiError::invalid_parameter(format!(
-        "Requested {member} for WarmThroughput for {whose} is lower than current WarmThroughput, \
-         decreasing WarmThroughput is not supported"
-    ))
 }

@@ -7,9 +7,8 @@ use crate::key::KeyAttribute;
 use crate::limits;
 use crate::operations::control_wire::{IndexShape, check_bounds, check_limits};
 use crate::table::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexKeySchema, KeySchemaElement,
-    KeyType, NewGlobalSecondaryIndex, OnDemandThroughput, Projection, ProjectionType,
-    ProvisionedThroughput, TableSettings,
+    AttributeDefinition, GlobalSecondaryIndex, IndexKeySchema, KeySchemaElement, KeyType,
+    NewGlobalSecondaryIndex, OnDemandThroughput, Projection, ProjectionType, TableSettings,
 };
 
 /// The shape of a key of one HASH element and at most one RANGE element.
@@ -189,28 +188,6 @@ pub(crate) fn global_index(
         on_demand_throughput: new.on_demand_throughput,
         warm_throughput: new.warm_throughput,
     })
-}
-
-/// The billing mode against the capacity of an index.
-pub(crate) fn check_index_billing(
-    billing_mode: BillingMode,
-    index_name: &str,
-    provisioned: Option<ProvisionedThroughput>,
-    on_demand: Option<OnDemandThroughput>,
-) -> Result<(), ApiError> {
-    match (billing_mode, provisioned, on_demand) {
-        (BillingMode::PayPerRequest, Some(_), _) => Err(ApiError::invalid_parameter(format!(
-            "ProvisionedThroughput should not be specified for index: {index_name} when BillingMode \
-             is PAY_PER_REQUEST"
-        ))),
-        (BillingMode::Provisioned, None, _) => Err(ApiError::invalid_parameter(format!(
-            "ProvisionedThroughput must be specified for index: {index_name}"
-        ))),
-        (BillingMode::Provisioned, _, Some(limits)) => {
-            Err(on_demand_needs_pay_per_request(limits, Some(index_name)))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Upper limits are for on-demand tables; the first of `limits` that is given is named.

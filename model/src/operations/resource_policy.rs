@@ -1,7 +1,5 @@
 //! PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde::de::MapAccess;
 use serde_json::Value;
@@ -113,17 +111,13 @@ pub(crate) fn check_policy(policy: &str) -> Result<(), ApiError> {
             limits::RESOURCE_POLICY_BYTES_MAX
         )));
     }
-    match check_document(policy) {
-        Ok(()) => Ok(()),
-        Err(why) => Err(ApiError::invalid_parameter(format!(
-            "Invalid policy document: {why}"
-        ))),
-    }
+    check_document(policy)
+        .map_err(|why| ApiError::invalid_parameter(format!("Invalid policy document: {why}")))
 }
 
 /// The shape of a policy: a `Statement`, or several, each with what a statement must have. The error
 /// is the service's reason.
-fn check_document(policy: &str) -> Result<(), Cow<'static, str>> {
+fn check_document(policy: &str) -> Result<(), String> {
     let document = match serde_json::from_str(policy) {
         Ok(Value::Object(document)) => document,
         Ok(Value::Null) => return Err("This text appears not to be a policy".into()),
@@ -134,9 +128,9 @@ fn check_document(policy: &str) -> Result<(), Cow<'static, str>> {
         Some(one) => std::slice::from_ref(one),
         // Where the parser of the service stood when it had seen everything.
         None => {
-            let last = policy.lines().last().unwrap_or_default();
-            let position = (policy.lines().count(), last.chars().count() + 1);
-            return Err(format!("Syntax error at position ({},{})", position.0, position.1).into());
+            let line = policy.lines().count();
+            let column = policy.lines().last().map_or(0, |last| last.chars().count()) + 1;
+            return Err(format!("Syntax error at position ({line},{column})"));
         }
     };
     if statements.is_empty() {
@@ -144,15 +138,17 @@ fn check_document(policy: &str) -> Result<(), Cow<'static, str>> {
     }
     for statement in statements {
         for (field, negation) in [
-            ("Effect", None),
-            ("Principal", Some("NotPrincipal")),
-            ("Action", Some("NotAction")),
-            ("Resource", Some("NotResource")),
+            ("Effect", "Effect"),
+            ("Principal", "NotPrincipal"),
+            ("Action", "NotAction"),
+            ("Resource", "NotResource"),
         ] {
-            let given = statement.get(field).is_some()
-                || negation.is_some_and(|field| statement.get(field).is_some());
-            if !given {
-                return Err(format!("Missing required field {field}").into());
+            if statement
+                .get(field)
+                .or_else(|| statement.get(negation))
+                .is_none()
+            {
+                return Err(format!("Missing required field {field}"));
             }
         }
     }

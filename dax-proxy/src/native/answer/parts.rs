@@ -1,6 +1,6 @@
 //! A BatchWriteItem that is sent in parts until nothing is left undone.
 //!
-//! Two clients rebuild unprocessed puts wrongly (protocol, section 17), so none is shown to them: the caller gets one answer,
+//! Two clients rebuild unprocessed puts wrongly (protocol, section 10.6), so none is shown to them: the caller gets one answer,
 //! with what all parts cost.
 
 use serde_json::{Map, Value};

@@ -105,12 +105,13 @@ impl Members for OnDemandWire {
 }
 
 impl OnDemandWire {
-    /// The limits; [`check_limits`] has the rules on them.
-    pub(crate) fn given(&self) -> OnDemandThroughput {
-        OnDemandThroughput {
+    /// The limits; [`check_limits`] has the rules on them. An empty structure asks for nothing.
+    pub(crate) fn given(&self) -> Option<OnDemandThroughput> {
+        let limits = OnDemandThroughput {
             max_read_request_units: self.max_read_request_units,
             max_write_request_units: self.max_write_request_units,
-        }
+        };
+        (limits != OnDemandThroughput::default()).then_some(limits)
     }
 }
 

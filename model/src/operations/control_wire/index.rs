@@ -124,7 +124,10 @@ impl IndexWire {
                 .provisioned_throughput
                 .as_ref()
                 .map(|wire| wire.constrain(&format!("{path}.provisionedThroughput"), constraints)),
-            on_demand_throughput: self.on_demand_throughput.as_ref().map(OnDemandWire::given),
+            on_demand_throughput: self
+                .on_demand_throughput
+                .as_ref()
+                .and_then(OnDemandWire::given),
             warm_throughput: self.warm_throughput.as_ref().map(WarmWire::given),
             ..IndexShape::default()
         }

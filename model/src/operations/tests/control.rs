@@ -386,15 +386,15 @@ fn update_table_changes_one_concern_at_a_time() {
                 continue;
             }
             let refused = UpdateTableRequest::parse(&body(&[NAME, first, second])).err();
+            if refused.is_none() {
+                accepted.push((*a, *b));
+            }
             let expected = expected(a, b);
             assert_eq!(
                 refused.map(text),
                 expected.map(|words| format!("One or more parameter values were invalid: {words}")),
                 "{a} and {b}"
             );
-            if UpdateTableRequest::parse(&body(&[NAME, first, second])).is_ok() {
-                accepted.push((*a, *b));
-            }
         }
     }
     assert_eq!(

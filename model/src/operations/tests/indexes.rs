@@ -495,6 +495,22 @@ fn warm_throughput_is_only_raised() {
     assert_eq!(text(warm(11_999).apply(&current).unwrap_err()), refused);
     let raised = warm(20_000).apply(&current).unwrap();
     assert_eq!(text(warm(19_999).apply(&raised).unwrap_err()), refused);
+    // Units that were provisioned since lift what is served; only what a request names is measured against it.
+    let provisioned = TableSettings {
+        billing_mode: BillingMode::Provisioned,
+        provisioned_throughput: Some(ProvisionedThroughput {
+            read_capacity_units: 30_000,
+            write_capacity_units: 30_000,
+        }),
+        warm_throughput: raised.warm_throughput.map(|warm| WarmThroughput {
+            write_units_per_second: Some(5_000),
+            ..warm
+        }),
+        global_secondary_indexes: Vec::new(),
+        ..raised
+    };
+    assert!(warm(31_000).apply(&provisioned).is_ok());
+    assert_eq!(text(warm(29_999).apply(&provisioned).unwrap_err()), refused);
     let warm_index = |units: i64| {
         update(&format!(
             r#""GlobalSecondaryIndexUpdates":[{{"Update":{{"IndexName":"{}","WarmThroughput":{{"ReadUnitsPerSecond":{units}}}}}}}]"#,

@@ -3,14 +3,14 @@
 use super::{UpdateTableRequest, units_of_an_on_demand_table};
 use crate::error::{ApiError, ErrorCode};
 use crate::limits;
-use crate::operations::create_table::{check_warm, warm_decrease};
 use crate::operations::index_rules::{
-    check_index_billing, check_indexes_together, global_index, on_demand_needs_pay_per_request,
+    check_indexes_together, global_index, on_demand_needs_pay_per_request,
 };
+use crate::operations::warm_rules::Owner;
 use crate::table::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndexUpdate, IndexCapacityUpdate,
-    NewGlobalSecondaryIndex, OnDemandThroughput, ProvisionedThroughput, TableSettings,
-    WarmThroughput, warm_units,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, GlobalSecondaryIndexUpdate,
+    IndexCapacityUpdate, NewGlobalSecondaryIndex, OnDemandThroughput, ProvisionedThroughput,
+    TableSettings, WarmThroughput,
 };
 
 impl UpdateTableRequest {
@@ -50,16 +50,10 @@ impl UpdateTableRequest {
         }
         if settings.billing_mode != current.billing_mode {
             for index in &settings.global_secondary_indexes {
-                check_index_billing(
-                    settings.billing_mode,
-                    &index.index_name,
-                    index.provisioned_throughput,
-                    index.on_demand_throughput,
-                )?;
+                check_index_billing(settings.billing_mode, index)?;
             }
         }
         check_indexes_together(&settings)?;
-        check_warm_not_lowered(current, &settings)?;
         keep_used_definitions(&mut settings);
         Ok(settings)
     }
@@ -104,6 +98,12 @@ impl UpdateTableRequest {
             settings.on_demand_throughput = merge_limits(settings.on_demand_throughput, requested);
         }
         if let Some(requested) = self.warm_throughput {
+            let owner = Owner {
+                index_name: None,
+                billing_mode: current.billing_mode,
+                provisioned: current.provisioned_throughput,
+            };
+            owner.check_raised(current.warm_throughput, requested)?;
             settings.warm_throughput = Some(merge_warm(settings.warm_throughput, requested));
         }
         Ok(())
@@ -172,20 +172,13 @@ impl UpdateTableRequest {
         })?;
         let known = merge_definitions(&settings.attribute_definitions, added);
         let index = global_index(new, &known)?;
-        if settings.billing_mode == BillingMode::PayPerRequest
-            && index.provisioned_throughput.is_some()
-        {
-            return Err(ApiError::invalid_parameter(format!(
-                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} \
-                 when BillingMode is PAY_PER_REQUEST"
-            )));
-        }
-        check_index_billing(
-            settings.billing_mode,
-            name,
-            index.provisioned_throughput,
-            index.on_demand_throughput,
-        )?;
+        check_index_billing(settings.billing_mode, &index)?;
+        let owner = Owner {
+            index_name: Some(name),
+            billing_mode: settings.billing_mode,
+            provisioned: index.provisioned_throughput,
+        };
+        owner.check_new(index.warm_throughput)?;
         settings.attribute_definitions = known;
         settings.global_secondary_indexes.push(index);
         Ok(())
@@ -204,10 +197,12 @@ fn update_index(
         return Ok(());
     };
     let name = &update.index_name;
-    let limits = update
-        .on_demand_throughput
-        .filter(|limits| *limits != OnDemandThroughput::default());
-    let nothing = limits.is_none() && update.warm_throughput.is_none();
+    let served = Owner {
+        index_name: Some(name),
+        billing_mode: current.billing_mode,
+        provisioned: index.provisioned_throughput,
+    };
+    let nothing = update.on_demand_throughput.is_none() && update.warm_throughput.is_none();
     match (billing_mode, update.provisioned_throughput) {
         (BillingMode::PayPerRequest, None) if !nothing => {}
         (BillingMode::PayPerRequest, _) => {
@@ -233,13 +228,14 @@ fn update_index(
         }
         index.provisioned_throughput = Some(requested);
     }
-    if let Some(requested) = limits {
+    if let Some(requested) = update.on_demand_throughput {
         if billing_mode == BillingMode::Provisioned {
             return Err(on_demand_needs_pay_per_request(requested, Some(name)));
         }
         index.on_demand_throughput = merge_limits(index.on_demand_throughput, requested);
     }
     if let Some(requested) = update.warm_throughput {
+        served.check_raised(index.warm_throughput, requested)?;
         index.warm_throughput = Some(merge_warm(index.warm_throughput, requested));
     }
     Ok(())
@@ -295,59 +291,29 @@ fn keep_used_definitions(settings: &mut TableSettings) {
         .retain(|definition| used.contains(&definition.attribute_name));
 }
 
-/// What an update names of warm throughput is not below what there is: of the table, of its indexes,
-/// and of an index that it makes.
-fn check_warm_not_lowered(
-    current: &TableSettings,
-    settings: &TableSettings,
-) -> Result<(), ApiError> {
-    if settings.warm_throughput != current.warm_throughput {
-        let held = (current.provisioned_throughput, current.warm_throughput);
-        check_raised(current.billing_mode, held, settings.warm_throughput, None)?;
-    }
-    let (mut new, mut old) = (Vec::new(), Vec::new());
-    for index in &settings.global_secondary_indexes {
-        let before = current
-            .global_secondary_indexes
-            .iter()
-            .find(|other| other.index_name == index.index_name);
-        match before {
-            Some(before) => old.push((before, index)),
-            None => new.push(index.clone()),
-        }
-    }
-    for (before, index) in old {
-        if index.warm_throughput != before.warm_throughput {
-            let held = (before.provisioned_throughput, before.warm_throughput);
-            let name = Some(index.index_name.as_str());
-            check_raised(current.billing_mode, held, index.warm_throughput, name)?;
-        }
-    }
-    check_warm(&TableSettings {
-        warm_throughput: None,
-        global_secondary_indexes: new,
-        ..settings.clone()
-    })
-}
-
-/// `held` is what is provisioned and what was asked for before; `index_name` says whose it is.
-fn check_raised(
+/// The billing mode against the capacity of an index.
+fn check_index_billing(
     billing_mode: BillingMode,
-    held: (Option<ProvisionedThroughput>, Option<WarmThroughput>),
-    asked: Option<WarmThroughput>,
-    index_name: Option<&str>,
+    index: &GlobalSecondaryIndex,
 ) -> Result<(), ApiError> {
-    let (read, write) = warm_units(billing_mode, held.0, held.1);
-    let asked = asked.unwrap_or_default();
-    for (member, asked, least) in [
-        ("ReadUnitsPerSecond", asked.read_units_per_second, read),
-        ("WriteUnitsPerSecond", asked.write_units_per_second, write),
-    ] {
-        if asked.is_some_and(|asked| asked < least) {
-            return Err(warm_decrease(member, index_name));
+    let name = &index.index_name;
+    match (
+        billing_mode,
+        index.provisioned_throughput,
+        index.on_demand_throughput,
+    ) {
+        (BillingMode::PayPerRequest, Some(_), _) => Err(ApiError::invalid_parameter(format!(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} \
+             when BillingMode is PAY_PER_REQUEST"
+        ))),
+        (BillingMode::Provisioned, None, _) => Err(ApiError::invalid_parameter(format!(
+            "ProvisionedThroughput must be specified for index: {name}"
+        ))),
+        (BillingMode::Provisioned, _, Some(limits)) => {
+            Err(on_demand_needs_pay_per_request(limits, Some(name)))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// New upper limits over old ones; -1 removes one, and none left is no limit at all.

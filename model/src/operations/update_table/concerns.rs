@@ -3,11 +3,12 @@
 use super::UpdateTableRequest;
 use crate::error::ApiError;
 use crate::operations::control_wire::IndexUpdateShape;
-use crate::table::{BillingMode, OnDemandThroughput, WarmThroughput};
+use crate::table::{BillingMode, WarmThroughput};
 
-/// Refuses members that do not go together. Only the billing mode has company: throughput, that of
-/// the indexes, and, when it becomes on-demand, a stream, upper limits or an index to make.
-/// `indexes` are the changes of indexes that the request asks for.
+/// Refuses members that do not go together. The billing mode goes with throughput and, when it
+/// becomes on-demand, with a stream, upper limits, or an index to make or remove. A changed capacity
+/// of an index (`indexes` are the changes of indexes) goes with everything but encryption, class and
+/// deletion protection.
 ///
 /// # Errors
 /// A ValidationException that names the first member that had to be alone. The words about IOPS and
@@ -18,10 +19,8 @@ pub(super) fn check(
 ) -> Result<(), ApiError> {
     let units = request.provisioned_throughput.is_some();
     let billing = request.billing_mode.is_some();
+    let limits = request.on_demand_throughput.is_some();
     // An empty structure asks for nothing.
-    let limits = request
-        .on_demand_throughput
-        .is_some_and(|limits| limits != OnDemandThroughput::default());
     let warm = request
         .warm_throughput
         .is_some_and(|warm| warm != WarmThroughput::default());
