@@ -1,9 +1,8 @@
 """`--wording current`: the texts that the service has changed (model/src/wording.rs)."""
 
-import os
-
 import pytest
-from conftest import Running, create_table, free_ports, make_client
+from conftest import create_table
+from test_ttl import Node
 
 WRONG = "One or more parameter values were invalid: "
 
@@ -12,18 +11,9 @@ WRONG = "One or more parameter values were invalid: "
 def current(request, tmp_path_factory):
     if request.config.getoption("--cluster") or request.config.getoption("--endpoint"):
         pytest.skip("tested with a node of its own")
-    port, ops = free_ports(2)
-    running = Running(
-        [
-            os.environ["STATOR_STORAGE_NODE"], "dev", "--in-memory", "--wording", "current",
-            "--listen", f"127.0.0.1:{port}",
-            "--ops-listen", f"127.0.0.1:{ops}",
-        ],
-        ops,
-        tmp_path_factory.mktemp("wording") / "log",
-    )
-    yield make_client(f"http://127.0.0.1:{port}")
-    running.stop()
+    node = Node(tmp_path_factory.mktemp("wording"), "--wording=current")
+    yield node.client
+    node.running.stop()
 
 
 def test_the_current_words(current, invalid):

@@ -17,13 +17,10 @@ import os
 import pathlib
 import random
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 import uuid
 
 import boto3
@@ -31,46 +28,43 @@ import botocore.session
 from amazondax import AmazonDaxClient
 from botocore.config import Config
 
+# The programs are started as those of the conformance suite are.
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "conformance"))
+from conftest import Running, free_ports  # noqa: E402
+
 TABLE = "soak"
 NODES = ("one", "two", "three")
 KEYS = 8
 REGION = "us-east-1"
 KEYS_OF_THE_CALLER = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-START_SECONDS = 30
 
 
 def free_address():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{listener.getsockname()[1]}"
+    (port,) = free_ports(1)
+    return f"127.0.0.1:{port}"
 
 
 class Program:
-    """One process under its own addresses, over all its restarts."""
+    """One program under its own addresses, over all its restarts."""
 
-    def __init__(self, name, arguments, ops):
-        self.name, self.ops = name, ops
-        self.arguments = [*arguments, "--ops-listen", ops]
+    def __init__(self, name, arguments, log):
+        self.name, self.log = name, log
+        (self.ops,) = free_ports(1)
+        self.arguments = [*arguments, "--ops-listen", f"127.0.0.1:{self.ops}"]
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(self.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.running = Running(self.arguments, self.ops, self.log, wait=False)
 
-    def wait_ready(self):
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            try:
-                with urllib.request.urlopen(f"http://{self.ops}/readyz", timeout=1) as answer:
-                    if answer.status == 200:
-                        return
-            except OSError:
-                pass
-            time.sleep(0.05)
-        sys.exit(f"{self.name} is not ready after {START_SECONDS} s")
+    def wait_until_ready(self):
+        self.running.wait_until_ready()
+
+    def signal(self, number):
+        self.running.process.send_signal(number)
 
     def end(self, how):
-        self.process.send_signal(how)
-        self.process.wait()
+        self.signal(how)
+        self.running.process.wait()
 
 
 class Soak:
@@ -86,9 +80,9 @@ class Soak:
         self.store = Program(
             "storage-node",
             [os.environ["STATOR_STORAGE_NODE"], "dev", "--listen", store, "--data-dir", str(folder / "store")],
-            free_address(),
+            folder / "store.log",
         )
-        self.store.wait_ready()
+        self.store.wait_until_ready()
         self.listen = {name: free_address() for name in NODES}
         peers = {name: free_address() for name in NODES}
         self.nodes = {}
@@ -97,9 +91,9 @@ class Soak:
             arguments += ["--listen", self.listen[name], "--peer-listen", peers[name], "--insecure-peers"]
             arguments += ["--peers", ",".join(f"{peer}={address}" for peer, address in peers.items())]
             arguments += ["--node-name", name, "--data-dir", str(folder / name)]
-            self.nodes[name] = Program(name, arguments, free_address())
+            self.nodes[name] = Program(name, arguments, folder / f"{name}.log")
         for node in self.nodes.values():
-            node.wait_ready()
+            node.wait_until_ready()
 
     def count(self, what):
         with self.lock:
@@ -207,14 +201,14 @@ class Soak:
             away = self.random.uniform(0, 4)
             self.count(f"{program.name} {fault}")
             if fault == "stopped":
-                program.process.send_signal(signal.SIGSTOP)
+                program.signal(signal.SIGSTOP)
                 time.sleep(away)
-                program.process.send_signal(signal.SIGCONT)
+                program.signal(signal.SIGCONT)
                 continue
             program.end(signal.SIGKILL if fault == "killed" else signal.SIGTERM)
             time.sleep(away)
             program.start()
-            program.wait_ready()
+            program.wait_until_ready()
 
     def agree(self):
         """When all is quiet, the store has what was acknowledged, and every node answers as the store does."""
@@ -268,8 +262,7 @@ def main():
             right = soak.run(options.seconds)
         finally:
             for program in [*soak.nodes.values(), soak.store]:
-                program.process.kill()
-                program.process.wait()
+                program.end(signal.SIGKILL)
     sys.stdout.flush()
     # Threads of the DAX client go on until the process ends, and have much to say of an interpreter that shuts down.
     os._exit(0 if right else 1)

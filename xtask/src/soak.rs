@@ -17,26 +17,17 @@ pub(crate) struct Options {
     /// Of the random numbers (default: another one each time, which is printed).
     #[arg(long)]
     seed: Option<String>,
-    /// `dev` or `release`.
-    #[arg(long, default_value = "dev")]
-    profile: String,
 }
 
 /// Ends with an error where an answer was wrong, or where nodes and store do not agree at the end.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let bin = python::environment()?;
-    build(&options.profile)?;
+    build("dev")?;
     let mut soak = Command::new(bin.join("python"));
     soak.arg(workspace_root().join("tests/dax/soak.py"))
         .args(["--seconds", &options.seconds])
-        .env(
-            "STATOR_STORAGE_NODE",
-            program_path(&options.profile, "storage-node"),
-        )
-        .env(
-            "STATOR_DAX_PROXY",
-            program_path(&options.profile, "dax-proxy"),
-        );
+        .env("STATOR_STORAGE_NODE", program_path("dev", "storage-node"))
+        .env("STATOR_DAX_PROXY", program_path("dev", "dax-proxy"));
     if let Some(seed) = &options.seed {
         soak.args(["--seed", seed]);
     }
