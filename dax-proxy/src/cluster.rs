@@ -33,7 +33,7 @@ mod following;
 mod forward;
 pub mod kubernetes;
 mod membership;
-mod message;
+pub(crate) mod message;
 pub mod peer;
 mod sessions;
 mod transport;

@@ -31,6 +31,8 @@ pub enum Command {
     Dev(DevArgs),
     /// As a cache node: verifies every signature and signs what it sends with its own key.
     Serve(ServeArgs),
+    /// In a pod, in front of a cache cluster: listens on loopback, serves hits to whoever has its key, passes on the rest.
+    Sidecar(SidecarArgs),
 }
 
 /// Flags of `dev`.
@@ -122,6 +124,39 @@ pub struct ServeArgs {
     telemetry: TelemetryArgs,
 }
 
+/// Flags of `sidecar`.
+#[derive(Args, Debug)]
+pub struct SidecarArgs {
+    /// Endpoint of the cache cluster, http or https.
+    #[arg(long, env = "STATOR_CLUSTER")]
+    cluster: Uri,
+    /// PEM file of the authorities that an https endpoint is verified against; read again when it changes.
+    #[arg(
+        long,
+        env = "STATOR_CLUSTER_CA_FILE",
+        default_value = "/etc/ssl/certs/ca-certificates.crt"
+    )]
+    cluster_ca_file: PathBuf,
+    /// Region that callers sign for; by default as the cluster names it.
+    #[arg(long, env = "STATOR_REGION")]
+    region: Option<String>,
+    /// Where the programs of this pod connect; a loopback address.
+    #[arg(long, env = "STATOR_LISTEN", default_value = "127.0.0.1:8111")]
+    listen: SocketAddr,
+    /// Liveness, readiness, metrics, log filter. Not the port of a cache node, which the pod's own programs may want.
+    #[arg(long, env = "STATOR_OPS_LISTEN", default_value = "0.0.0.0:19091")]
+    ops_listen: SocketAddr,
+    /// Where attribute lists are kept for clients that outlive this process; they are forgotten unless it is given.
+    #[arg(long, env = "STATOR_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    size: SizeArgs,
+    #[command(flatten)]
+    key: AccessKeyArgs,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
+}
+
 /// Flags of a cluster of several nodes.
 #[derive(Args, Clone, Debug)]
 pub struct ClusterArgs {
@@ -162,6 +197,24 @@ pub struct UpstreamTlsArgs {
 /// Flags of the caches.
 #[derive(Args, Clone, Debug)]
 pub struct CacheArgs {
+    #[command(flatten)]
+    size: SizeArgs,
+    /// Follow the stream of every table that has one, and drop what others than this cache change, within a second.
+    /// Tables without a stream are cached as ever. Needs consistent fills.
+    #[arg(long, env = "STATOR_COHERENT")]
+    coherent: bool,
+    /// Endpoint of the store's streams; by default the store's own, with Amazon's `streams.` before its name.
+    #[arg(long, env = "STATOR_STREAMS_UPSTREAM")]
+    streams_upstream: Option<Uri>,
+    /// How a missing item is read from the store. `eventual` halves the cost of a miss, and lets a miss
+    /// right after a write bring back, for one TTL, what was there before it.
+    #[arg(long, env = "STATOR_FILL_CONSISTENCY", default_value = "strong")]
+    fill_consistency: FillConsistency,
+}
+
+/// What the caches hold, and how long.
+#[derive(Args, Clone, Debug)]
+pub struct SizeArgs {
     /// Bytes that both caches may hold, overhead counted: three quarters for items and one for pages.
     #[arg(long, env = "STATOR_CACHE_SIZE_BYTES", default_value_t = 256 * 1024 * 1024,
           value_parser = clap::value_parser!(u64).range(1024 * 1024..))]
@@ -174,17 +227,6 @@ pub struct CacheArgs {
     /// (DAX: query-ttl-millis).
     #[arg(long, env = "STATOR_QUERY_TTL_MILLIS", default_value_t = 300_000)]
     query_ttl_millis: u64,
-    /// Follow the stream of every table that has one, and drop what others than this cache change, within a second.
-    /// Tables without a stream are cached as ever. Needs consistent fills.
-    #[arg(long, env = "STATOR_COHERENT")]
-    coherent: bool,
-    /// Endpoint of the store's streams; by default the store's own, with Amazon's `streams.` before its name.
-    #[arg(long, env = "STATOR_STREAMS_UPSTREAM")]
-    streams_upstream: Option<Uri>,
-    /// How a missing item is read from the store. `eventual` halves the cost of a miss, and lets a miss
-    /// right after a write bring back, for one TTL, what was there before it.
-    #[arg(long, env = "STATOR_FILL_CONSISTENCY", default_value = "strong")]
-    fill_consistency: FillConsistency,
     /// Requests in flight; more are answered ThrottlingException. Each holds its body and its answer,
     /// which are of some kilobytes as a rule and of 16 MB at most.
     #[arg(long, env = "STATOR_REQUESTS_MAX", default_value_t = 1_024,
@@ -206,13 +248,13 @@ pub enum FillConsistency {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The upstream is no http or https URL of a host.
-    #[error("--upstream {0}: not an http or https URL of an endpoint")]
+    #[error("{0}: not an http or https URL of an endpoint")]
     Upstream(Uri),
-    /// `dev` takes any caller.
-    #[error("--listen {0}: dev takes any caller and listens on loopback addresses only")]
+    /// `dev` takes any caller, and a sidecar is for its own pod.
+    #[error("--listen {0}: dev and sidecar listen on loopback addresses only")]
     NotLoopback(SocketAddr),
-    /// `serve` signs what it sends.
-    #[error("serve needs a key for the store in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")]
+    /// What is sent is signed.
+    #[error("a key is needed in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")]
     NoKey,
     /// A fill from a replica that lags would bring back what a stream has said to be gone.
     #[error("--coherent needs --fill-consistency strong")]
@@ -241,13 +283,14 @@ impl Command {
         match self {
             Self::Dev(args) => &args.telemetry,
             Self::Serve(args) => &args.telemetry,
+            Self::Sidecar(args) => &args.telemetry,
         }
     }
 
     /// How long new clients are served after SIGTERM.
     pub fn lame_duck(&self) -> Duration {
         match self {
-            Self::Dev(_) => Duration::ZERO,
+            Self::Dev(_) | Self::Sidecar(_) => Duration::ZERO,
             Self::Serve(args) => Duration::from_millis(args.lame_duck_millis),
         }
     }
@@ -260,6 +303,7 @@ impl Command {
         match self {
             Self::Dev(args) => args.options(),
             Self::Serve(args) => args.options(),
+            Self::Sidecar(args) => args.options(),
         }
     }
 }
@@ -301,13 +345,14 @@ impl DevArgs {
             upstream_key: key
                 .access_key()
                 .unwrap_or_else(|| AccessKey::new("dev", "dev")),
-            region,
+            region: Some(region),
             account_id: "000000000000".to_owned(),
             access: AccessOptions::Anyone,
             listen,
             tls: tls_options(tls_listen, tls_dir),
             // All of it is on loopback.
             cluster: cluster.options(peer_listen, listen, true)?,
+            sidecar: false,
             ops_listen,
             data_dir,
             coherence: cache.coherence()?,
@@ -343,16 +388,54 @@ impl ServeArgs {
             upstream: checked_upstream(upstream)?,
             upstream_ca_file: tls.upstream_ca_file,
             upstream_key: key.access_key().ok_or(ConfigError::NoKey)?,
-            region,
+            region: Some(region),
             account_id,
             access: AccessOptions::Signed { credentials_file },
             listen,
             tls: tls_options(tls_listen, tls_dir),
             cluster: cluster.options(peer_listen, listen, false)?,
+            sidecar: false,
             ops_listen,
             data_dir: Some(data_dir),
             coherence: cache.coherence()?,
             cache: cache.options(),
+        })
+    }
+}
+
+impl SidecarArgs {
+    fn options(self) -> Result<Options, ConfigError> {
+        let Self {
+            cluster,
+            cluster_ca_file,
+            region,
+            listen,
+            ops_listen,
+            data_dir,
+            size,
+            key,
+            telemetry: _,
+        } = self;
+        if !listen.ip().is_loopback() {
+            return Err(ConfigError::NotLoopback(listen));
+        }
+        Ok(Options {
+            upstream: checked_upstream(cluster)?,
+            upstream_ca_file: cluster_ca_file,
+            upstream_key: key.access_key().ok_or(ConfigError::NoKey)?,
+            region,
+            // Part of the ARNs that policies name; those are the cluster's.
+            account_id: "000000000000".to_owned(),
+            access: AccessOptions::OwnKey,
+            listen,
+            tls: None,
+            cluster: None,
+            sidecar: true,
+            ops_listen,
+            data_dir,
+            coherence: None,
+            // The cluster answers an eventually consistent read with nothing older than the last acknowledged write.
+            cache: size.options(false),
         })
     }
 }
@@ -417,12 +500,21 @@ impl CacheArgs {
 
     fn options(self) -> CacheOptions {
         let Self {
-            cache_size_bytes,
-            item_ttl_millis,
-            query_ttl_millis,
+            size,
             coherent: _,
             streams_upstream: _,
             fill_consistency,
+        } = self;
+        size.options(fill_consistency == FillConsistency::Strong)
+    }
+}
+
+impl SizeArgs {
+    fn options(self, strong_fills: bool) -> CacheOptions {
+        let Self {
+            cache_size_bytes,
+            item_ttl_millis,
+            query_ttl_millis,
             requests_max,
         } = self;
         let ttl = |millis| (millis != 0).then(|| Duration::from_millis(millis));
@@ -430,7 +522,7 @@ impl CacheArgs {
             size_bytes: cache_size_bytes,
             item_ttl: ttl(item_ttl_millis),
             query_ttl: ttl(query_ttl_millis),
-            strong_fills: fill_consistency == FillConsistency::Strong,
+            strong_fills,
             requests_max: usize::try_from(requests_max).unwrap_or(usize::MAX),
         }
     }
@@ -513,6 +605,21 @@ mod tests {
         ]
         .concat();
         assert!(options(&with_key).is_ok());
+    }
+
+    #[test]
+    fn a_sidecar_stays_on_loopback_and_has_a_key() {
+        let sidecar = ["dax-proxy", "sidecar", "--cluster", "http://dax:8111"];
+        assert!(matches!(options(&sidecar), Err(ConfigError::NoKey)));
+        let with_key = [
+            &sidecar[..],
+            &["--aws-access-key-id", "a", "--aws-secret-access-key", "b"],
+        ]
+        .concat();
+        let made = options(&with_key).unwrap();
+        assert!(made.sidecar && made.region.is_none() && !made.cache.strong_fills);
+        let open = [&with_key[..], &["--listen", "0.0.0.0:8111"]].concat();
+        assert!(matches!(options(&open), Err(ConfigError::NotLoopback(_))));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::answer::Failure;
 use crate::cache::store::Usage;
 use crate::cache::{ItemCache, QueryCache};
 use crate::cluster::Cluster;
+use crate::sidecar::Follower;
 
 /// What a node is in its cluster, read when the metrics are.
 #[derive(Debug)]
@@ -51,6 +52,31 @@ impl Collector for ClusterCollector {
     }
 }
 
+/// Whether a sidecar may serve hits, read when the metrics are.
+#[derive(Clone)]
+pub(crate) struct SidecarCollector(pub(crate) Arc<Follower>);
+
+impl std::fmt::Debug for SidecarCollector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("SidecarCollector")
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collector for SidecarCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let gauge = ConstGauge::new(i64::from(self.0.may_hit(Instant::now())));
+        let metric = encoder.encode_descriptor(
+            "sidecar_serves_hits",
+            "1 while the sidecar may serve hits: for a second after it has heard from its cluster",
+            None,
+            gauge.metric_type(),
+        )?;
+        gauge.encode(metric)
+    }
+}
+
 /// Label of a count by operation. A closed set: the operations of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OperationLabel {
@@ -78,6 +104,9 @@ pub(crate) struct Metrics {
     pub(crate) changes_seen: Counter,
     pub(crate) changes_dropped: Counter,
     pub(crate) streams_lost: Counter,
+    pub(crate) followed: Counter,
+    pub(crate) told_changes: Counter,
+    pub(crate) passed_signed: Counter,
     query_hits: Counter,
     query_misses: Counter,
     scan_hits: Counter,
@@ -144,6 +173,21 @@ impl Metrics {
                 "coherence_streams_lost",
                 "Times that a stream could not be read for longer than half a second, so that its table was dropped",
                 &self.streams_lost,
+            ),
+            (
+                "followed",
+                "Questions of sidecars for what has changed, answered by this node",
+                &self.followed,
+            ),
+            (
+                "sidecar_changes",
+                "Changes that this sidecar was told of and has carried out; each twice",
+                &self.told_changes,
+            ),
+            (
+                "sidecar_passed",
+                "Requests that this sidecar passed on as their caller has signed them",
+                &self.passed_signed,
             ),
             (
                 "query_cache_hits",

@@ -17,21 +17,24 @@ use crate::cluster::{Caches, Change, Cluster, Door, Forward, Sessions, TableIden
 use crate::native::{AttributeList, AttributeLists as _};
 use crate::operations::policy::handling;
 use crate::operations::{Call, Proxy};
+use crate::sidecar::{Feed, Image, News};
 use crate::upstream::{Described, Nodes, TableError, Tables};
 
 /// Tables that nobody has asked for, remembered for what is told of them.
 const TOLD_MAX: usize = 1_024;
 
-/// Tells the replicas of this node's time as the primary what happens to the caches.
+/// Tells what happens to the caches: the replicas of this node's time as the primary, and the sidecars that follow it.
 pub(crate) struct Telling {
     sessions: Arc<Sessions>,
+    feed: Arc<Feed>,
     cluster: OnceLock<Weak<Cluster>>,
 }
 
 impl Telling {
-    pub(crate) fn new(sessions: Arc<Sessions>) -> Arc<Self> {
+    pub(crate) fn new(sessions: Arc<Sessions>, feed: Arc<Feed>) -> Arc<Self> {
         Arc::new(Self {
             sessions,
+            feed,
             cluster: OnceLock::new(),
         })
     }
@@ -50,6 +53,11 @@ impl Telling {
 
 impl Observer for Telling {
     fn changed(&self, key: &CacheKey, item: Option<&CachedItem>, now: Instant) {
+        let news = || News::Key {
+            key: key.as_bytes().to_vec(),
+            image: item.map_or(Image::Unknown, Image::of),
+        };
+        self.feed.publish(news, now);
         if !self.sessions.any() {
             return;
         }
@@ -87,13 +95,29 @@ impl Nodes for Telling {
     }
 
     fn dropped(&self, table: Option<TableId>) {
+        let now = Instant::now();
+        self.feed.publish(|| news_of(table), now);
         let change = match table {
             Some(id) => Change::DropTable {
                 table: *id.as_bytes(),
             },
             None => Change::DropAll,
         };
-        self.sessions.publish(&change, Instant::now());
+        self.sessions.publish(&change, now);
+    }
+
+    fn entries_dropped(&self, table: TableId) {
+        // Replicas follow the table's stream themselves.
+        self.feed.publish(|| news_of(Some(table)), Instant::now());
+    }
+}
+
+fn news_of(table: Option<TableId>) -> News {
+    match table {
+        Some(id) => News::Table {
+            table: *id.as_bytes(),
+        },
+        None => News::Everything,
     }
 }
 
@@ -119,16 +143,22 @@ fn key_schema(key: &[(String, String)]) -> Option<KeySchema> {
 pub(crate) struct LocalCaches {
     pub(crate) items: Arc<ItemCache<Failure>>,
     pub(crate) tables: Arc<Tables>,
+    feed: Arc<Feed>,
     /// Tables that the primary has told of and nobody here has asked for: what is stored of them must be found when
     /// somebody does.
     told: Mutex<BTreeMap<TableId, TableHandle>>,
 }
 
 impl LocalCaches {
-    pub(crate) fn new(items: Arc<ItemCache<Failure>>, tables: Arc<Tables>) -> Self {
+    pub(crate) fn new(
+        items: Arc<ItemCache<Failure>>,
+        tables: Arc<Tables>,
+        feed: Arc<Feed>,
+    ) -> Self {
         Self {
             items,
             tables,
+            feed,
             told: Mutex::default(),
         }
     }
@@ -144,6 +174,15 @@ impl LocalCaches {
         }
         let table = self.tables.make_handle(id);
         Some(told.entry(id).or_insert(table).clone())
+    }
+
+    /// Nothing of the table can be held here, so that the caches tell nobody. A sidecar may have it from another node.
+    fn untold(&self, key: &[u8], now: Instant) {
+        let news = || News::Key {
+            key: key.to_vec(),
+            image: Image::Unknown,
+        };
+        self.feed.publish(news, now);
     }
 }
 
@@ -181,25 +220,28 @@ impl Caches for LocalCaches {
             } => {
                 let entry = CacheKey::from_bytes(key);
                 let entry = entry.and_then(|(table, key)| Some((self.told(table)?, key)));
-                if let Some((table, key)) = entry {
-                    let item = match item {
-                        Some(json) => CachedItem::from_item_json(json),
-                        None => CachedItem::Absent,
-                    };
-                    let age = Duration::from_millis(*age_millis);
-                    let stored_at = now.checked_sub(age).unwrap_or(now);
-                    self.items
-                        .start_write(&table, key)
-                        .finish(WriteOutcome::Image(item), stored_at);
-                }
+                let Some((table, key)) = entry else {
+                    return self.untold(key, now);
+                };
+                let item = match item {
+                    Some(json) => CachedItem::from_item_json(json),
+                    None => CachedItem::Absent,
+                };
+                let age = Duration::from_millis(*age_millis);
+                let stored_at = now.checked_sub(age).unwrap_or(now);
+                self.items
+                    .start_write(&table, key)
+                    .finish(WriteOutcome::Image(item), stored_at);
             }
             Change::Drop { key } => {
-                if let Some((table, key)) = held(key) {
-                    self.items.changed_elsewhere(&table, key, now);
-                }
+                let Some((table, key)) = held(key) else {
+                    return self.untold(key, now);
+                };
+                self.items.changed_elsewhere(&table, key, now);
             }
             Change::DropTable { table } => {
                 let id = TableId::from_bytes(*table);
+                self.feed.publish(|| news_of(Some(id)), now);
                 self.tables.forget_id(id);
                 self.told.lock().remove(&id);
             }

@@ -21,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use stator_kit::access::{Principal, authorize};
 use stator_kit::task::TaskOwner;
 use stator_model::{ApiError, ErrorCode, PrimaryKey};
@@ -32,6 +33,7 @@ use crate::cache::{CacheKey, ItemCache, QueryCache, TableId};
 use crate::cluster::Cluster;
 use crate::coherence::Coherence;
 use crate::metrics::Metrics;
+use crate::sidecar::Follower;
 use crate::upstream::{Answered, Table, TableError, Tables, Upstream};
 use crate::wire::{Members, MembersError};
 
@@ -47,6 +49,8 @@ pub(crate) struct Proxy {
     pub(crate) coherence: Option<Arc<Coherence>>,
     /// Only with `--peers`.
     pub(crate) cluster: Option<Arc<Cluster>>,
+    /// Only in a sidecar.
+    pub(crate) follower: Option<Arc<Follower>>,
     /// Whether fills read consistently: see [`crate::cache`].
     pub(crate) strong_fills: bool,
     /// `arn:aws:dynamodb:REGION:ACCOUNT:table/`, for `authorize`.
@@ -101,6 +105,15 @@ impl Proxy {
             .call_target(call.target_prefix, call.operation, call.body.clone())
             .await
         {
+            Ok(answered) => Answer::passed(answered, CacheOutcome::Bypass),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Sends a request on as its caller has signed it: whether that is right is for the endpoint to say.
+    pub(crate) async fn pass_as_signed(&self, parts: &Parts, body: Bytes) -> Answer {
+        self.metrics.passed_signed.inc();
+        match self.upstream.pass_as_signed(parts, body).await {
             Ok(answered) => Answer::passed(answered, CacheOutcome::Bypass),
             Err(error) => error.into(),
         }

@@ -35,11 +35,12 @@ use crate::cluster::election::LeaseError;
 use crate::cluster::{Cluster, Member, Sessions};
 use crate::coherence::{Coherence, streams_endpoint};
 use crate::identity::{Identity, IdentityError};
-use crate::metrics::{ClusterCollector, Metrics, UsageCollector};
+use crate::metrics::{ClusterCollector, Metrics, SidecarCollector, UsageCollector};
 use crate::node::{LocalCaches, PeerDoor, Telling};
 use crate::operations::Proxy;
-use crate::session::{Access, NativeSession, Protocol, Session, protocol, unseal};
-use crate::upstream::{Nodes, Tables, Upstream, UpstreamOptions, UpstreamStartError};
+use crate::session::{Access, FOLLOWERS_MAX, NativeSession, Protocol, Session, protocol, unseal};
+use crate::sidecar::{Feed, Follower};
+use crate::upstream::{Nodes, Tables, Upstream, UpstreamOptions, UpstreamStartError, region_of};
 
 /// How often the credentials file and the certificate are looked at. Kubernetes takes up to a minute to bring a changed
 /// Secret to the volume, so more often would show nothing earlier.
@@ -54,8 +55,8 @@ pub struct Options {
     pub upstream_ca_file: PathBuf,
     /// Whom the store sees.
     pub upstream_key: AccessKey,
-    /// Of the store, and of callers' signatures.
-    pub region: String,
+    /// Of the store, and of callers' signatures; `None`: as the store names it.
+    pub region: Option<String>,
     /// Of the store.
     pub account_id: String,
     /// Whose requests are served.
@@ -66,6 +67,8 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// The other nodes, if this is one of several.
     pub cluster: Option<ClusterOptions>,
+    /// Whether the store is a cache cluster, whose changes are followed.
+    pub sidecar: bool,
     /// Ops.
     pub ops_listen: SocketAddr,
     /// Where the identity is kept, if at all.
@@ -102,6 +105,8 @@ pub enum AccessOptions {
         /// The credentials file.
         credentials_file: PathBuf,
     },
+    /// Those signed with the key that this process has itself. A sidecar passes all others on.
+    OwnKey,
 }
 
 /// The caches.
@@ -187,6 +192,7 @@ impl Running {
             listen,
             tls,
             cluster,
+            sidecar,
             ops_listen,
             data_dir,
             coherence,
@@ -200,8 +206,14 @@ impl Running {
             AccessOptions::Anyone => None,
             AccessOptions::Signed { credentials_file } => Some((
                 CredentialsStore::load(credentials_file)?,
-                credentials_file.clone(),
+                Some(credentials_file.clone()),
             )),
+            AccessOptions::OwnKey => Some((CredentialsStore::of_key(&upstream_key)?, None)),
+        };
+        let (tasks, ops_tasks) = (TaskOwner::new("dax-proxy"), TaskOwner::new("ops"));
+        let region = match region {
+            Some(region) => region,
+            None => region_of(&upstream, upstream_ca_file.clone(), &tasks).await?,
         };
         info!(
             node_id = identity.as_ref().map(|identity| identity.node_id().to_string()),
@@ -214,7 +226,6 @@ impl Running {
             ?cache,
             "starting"
         );
-        let (tasks, ops_tasks) = (TaskOwner::new("dax-proxy"), TaskOwner::new("ops"));
         let lists = match &data_dir {
             Some(directory) => ListRegistry::open(directory, tasks.clone())?,
             None => ListRegistry::in_memory(tasks.clone()),
@@ -278,7 +289,9 @@ impl Running {
         let (access, native_verifier) = match credentials {
             None => (Access::Anyone(Arc::new(Principal::anonymous())), None),
             Some((credentials, file)) => {
-                credentials.follow(&file, FILES_INTERVAL, &tasks);
+                if let Some(file) = file {
+                    credentials.follow(&file, FILES_INTERVAL, &tasks);
+                }
                 let of_service = |service: &str| {
                     Verifier::new(VerifierOptions::new(&region, service), credentials.clone())
                 };
@@ -289,17 +302,28 @@ impl Running {
             }
         };
         let store = Arc::new(store);
-        let telling = cluster
-            .as_ref()
-            .map(|_| Telling::new(Arc::new(Sessions::default())));
-        let (items, queries) = caches(&cache, telling.clone());
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "any 64 random bits will do"
+        )]
+        let feed = Arc::new(Feed::new(random.next_u128() as u64));
+        let telling = Telling::new(Arc::new(Sessions::default()), Arc::clone(&feed));
+        let (items, queries) = caches(&cache, Arc::clone(&telling) as Arc<dyn Observer>);
         registry.register_collector(Box::new(UsageCollector {
             items: Arc::clone(&items),
             queries: queries.clone(),
             capacity_bytes: cache.size_bytes,
         }));
-        let nodes = telling.clone().map(|telling| telling as Arc<dyn Nodes>);
-        let tables = Tables::among(nodes, Arc::clone(&store), tasks.clone());
+        let nodes = Arc::clone(&telling) as Arc<dyn Nodes>;
+        let tables = Tables::among(Some(nodes), Arc::clone(&store), tasks.clone());
+        let follower = sidecar.then(|| {
+            Arc::new(Follower::new(
+                Arc::clone(&store),
+                Arc::clone(&items),
+                Arc::clone(&tables),
+                Arc::clone(&metrics),
+            ))
+        });
         let coherence = streams.map(|streams| {
             Coherence::new(
                 streams,
@@ -309,9 +333,10 @@ impl Running {
                 tasks.clone(),
             )
         });
-        let joining = match (cluster, telling, peers) {
-            (Some(cluster), Some(telling), Some(listener)) => {
-                let caches = LocalCaches::new(Arc::clone(&items), Arc::clone(&tables));
+        let joining = match (cluster, peers) {
+            (Some(cluster), Some(listener)) => {
+                let caches =
+                    LocalCaches::new(Arc::clone(&items), Arc::clone(&tables), Arc::clone(&feed));
                 let me = Member {
                     name: cluster.name.clone(),
                     node_id: native_node_id(node_id),
@@ -330,6 +355,7 @@ impl Running {
             tables,
             coherence,
             cluster: joining.as_ref().map(|joining| Arc::clone(&joining.cluster)),
+            follower: follower.clone(),
             upstream: Arc::clone(&store),
             items,
             queries,
@@ -356,7 +382,21 @@ impl Running {
             random,
             permits: Arc::new(Semaphore::new(cache.requests_max)),
             region,
+            // A sidecar's caches are nobody's business: who follows one is to follow its cluster.
+            feed: follower.is_none().then_some(feed),
+            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
         });
+        if let Some(follower) = follower {
+            registry.register_collector(Box::new(SidecarCollector(Arc::clone(&follower))));
+            let token = tasks.token();
+            tasks.spawn("follower", async move {
+                tokio::select! {
+                    biased;
+                    () = token.cancelled() => {}
+                    () = follower.run() => {}
+                }
+            });
+        }
         let native = NativeSession {
             session: Arc::clone(&session),
             verifier: native_verifier,
@@ -436,7 +476,7 @@ impl Running {
 type Caches = (Arc<ItemCache<Failure>>, Option<Arc<QueryCache<Failure>>>);
 
 /// Items and pages do not push each other out: a scan of a big table would empty the item cache.
-fn caches(options: &CacheOptions, telling: Option<Arc<Telling>>) -> Caches {
+fn caches(options: &CacheOptions, observer: Arc<dyn Observer>) -> Caches {
     let page_bytes = if options.query_ttl.is_some() {
         options.size_bytes / 4
     } else {
@@ -445,7 +485,7 @@ fn caches(options: &CacheOptions, telling: Option<Arc<Telling>>) -> Caches {
     let items = ItemCache::observed(
         Box::new(MokaStore::new(options.size_bytes - page_bytes)),
         options.item_ttl,
-        telling.map(|telling| telling as Arc<dyn Observer>),
+        Some(observer),
     );
     let queries = options
         .query_ttl

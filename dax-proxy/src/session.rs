@@ -8,5 +8,5 @@ mod http;
 mod native;
 
 pub(crate) use self::door::{Protocol, protocol, unseal};
-pub(crate) use self::http::{Access, Session};
+pub(crate) use self::http::{Access, FOLLOWERS_MAX, Session};
 pub(crate) use self::native::NativeSession;

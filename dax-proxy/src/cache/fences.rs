@@ -201,6 +201,11 @@ impl<F: Clone> Fences<F> {
         }
     }
 
+    /// Whether a write of the key is in flight.
+    pub fn has_write(&self, key: &CacheKey) -> bool {
+        self.keys.get(key).is_some_and(|state| state.writes > 0)
+    }
+
     /// Keys with something in flight.
     pub fn len(&self) -> usize {
         self.keys.len()

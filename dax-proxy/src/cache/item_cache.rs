@@ -172,6 +172,11 @@ impl<E: Clone> ItemCache<E> {
             .finish(WriteOutcome::Unknown, now);
     }
 
+    /// Whether a write of the key through this cache is in flight.
+    pub fn has_write(&self, key: &CacheKey) -> bool {
+        self.shard(key).lock().has_write(key)
+    }
+
     /// The keys of what is held.
     pub fn keys(&self) -> Vec<CacheKey> {
         self.store.keys()

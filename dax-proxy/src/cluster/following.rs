@@ -1,6 +1,6 @@
 //! A replica's side: what it may serve, and what it is told.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -8,41 +8,7 @@ use tokio::time::Instant;
 
 use super::message::{Applied, Apply, Change, Member};
 use crate::cache::CacheKey;
-
-/// Until when hits may be served: one number, because every hit looks at it.
-struct HitsUntil {
-    base: Instant,
-    /// Nanoseconds after `base`; 0: not at all.
-    nanos: AtomicU64,
-}
-
-impl HitsUntil {
-    fn never(base: Instant) -> Self {
-        Self {
-            base,
-            nanos: AtomicU64::new(0),
-        }
-    }
-
-    /// Whether a hit may be served now.
-    fn holds(&self, now: Instant) -> bool {
-        self.nanos_of(now) < self.nanos.load(Ordering::Acquire)
-    }
-
-    fn set(&self, until: Option<Instant>) {
-        let nanos = until.map_or(u64::MAX, |until| self.nanos_of(until));
-        self.nanos.store(nanos, Ordering::Release);
-    }
-
-    fn end(&self) {
-        self.nanos.store(0, Ordering::Release);
-    }
-
-    fn nanos_of(&self, moment: Instant) -> u64 {
-        let since = moment.saturating_duration_since(self.base);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX - 1)
-    }
-}
+use crate::hits_until::HitsUntil;
 
 /// What a change does here.
 pub(crate) trait Caches: Send + Sync + 'static {

@@ -30,6 +30,7 @@ fn proxy() -> Arc<Proxy> {
     Arc::new(Proxy {
         coherence: None,
         cluster: None,
+        follower: None,
         tables: Tables::new(Arc::clone(&upstream), tasks.clone()),
         upstream,
         items: ItemCache::new(

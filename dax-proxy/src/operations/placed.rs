@@ -18,9 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Proxy {
     /// Whether a hit may be served now. To be asked before the item cache is.
     pub(crate) fn may_hit(&self, now: Instant) -> bool {
-        match &self.cluster {
-            Some(cluster) => cluster.may_hit(now),
-            None => true,
+        match (&self.cluster, &self.follower) {
+            (Some(cluster), _) => cluster.may_hit(now),
+            (None, Some(follower)) => follower.may_hit(now),
+            (None, None) => true,
         }
     }
 

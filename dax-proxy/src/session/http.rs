@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use stator_kit::access::Principal;
+use stator_kit::access::{Principal, authorize};
 use stator_kit::clock::SharedClock;
 use stator_kit::http::{
     AMZ_JSON, BodyError, CRC32_HEADER, GzipError, REQUEST_ID_HEADER, RequestId, decoded, read_body,
@@ -25,12 +25,19 @@ use crate::answer::{Answer, throttled};
 use crate::metrics::OperationLabel;
 use crate::operations::policy::{Handling, handling};
 use crate::operations::{Call, Proxy};
+use crate::sidecar::{FOLLOW_PATH, Feed, Follow, decode, encode};
 
 /// Bytes of a request's body (16 MB), beyond which the service answers 413.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A body that has not arrived after this is given up.
 const BODY_WAIT: Duration = Duration::from_secs(30);
+
+/// Bytes of a sidecar's question.
+const FOLLOW_BYTES_MAX: usize = 1_024;
+
+/// Sidecars that one node answers at once; more are refused, and ask again or another node.
+pub(crate) const FOLLOWERS_MAX: usize = 4_096;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const CACHE: HeaderName = HeaderName::from_static("x-stator-cache");
@@ -54,6 +61,10 @@ pub(crate) struct Session {
     /// Requests in flight; one that finds no place is answered `ThrottlingException` at once.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) region: String,
+    /// What happens to the caches, for sidecars. A sidecar has none.
+    pub(crate) feed: Option<Arc<Feed>>,
+    /// Sidecars that wait for news.
+    pub(crate) followers: Arc<Semaphore>,
 }
 
 /// A known operation and how it is called.
@@ -66,6 +77,9 @@ struct Target {
 impl Session {
     /// Answers one HTTP request.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if request.uri().path() == FOLLOW_PATH && request.method() == Method::POST {
+            return self.follow(request).await;
+        }
         if request.uri().path() != "/" {
             return self.plain(StatusCode::NOT_FOUND, "");
         }
@@ -118,6 +132,10 @@ impl Session {
             Access::Anyone(principal) => Arc::clone(principal),
             Access::Signed(verifier) => match verifier.verify(parts, &body, self.clock.now()) {
                 Ok(principal) => principal,
+                // A sidecar knows one key. What others have signed is for the cluster to say.
+                Err(_) if self.proxy.follower.is_some() => {
+                    return self.proxy.pass_as_signed(parts, body).await;
+                }
                 Err(error) => return unverified(&error).into(),
             },
         };
@@ -140,6 +158,38 @@ impl Session {
             body,
         };
         self.proxy.call(call, handling).instrument(span).await
+    }
+
+    /// A sidecar asks what is new.
+    async fn follow(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let (Some(feed), Ok(_permit)) = (&self.feed, self.followers.try_acquire()) else {
+            return self.plain(StatusCode::SERVICE_UNAVAILABLE, "");
+        };
+        let deadline = Instant::now() + BODY_WAIT;
+        let Ok(body) = read_body(body, FOLLOW_BYTES_MAX, deadline).await else {
+            return self.plain(StatusCode::BAD_REQUEST, "");
+        };
+        if let Access::Signed(verifier) = &self.access {
+            let caller = verifier.verify(&parts, &body, self.clock.now());
+            let allowed = caller.is_ok_and(|caller| {
+                let resource = format!("{}*", self.proxy.table_arn_prefix);
+                authorize(&caller, "dynamodb:GetItem", &resource).is_ok()
+            });
+            if !allowed {
+                return self.plain(StatusCode::FORBIDDEN, "");
+            }
+        }
+        let follow: Follow = match decode(&body) {
+            Ok(follow) => follow,
+            Err(error) => {
+                debug!(%error, "a sidecar's question cannot be read");
+                return self.plain(StatusCode::BAD_REQUEST, "");
+            }
+        };
+        self.proxy.metrics.followed.inc();
+        let serving = || self.proxy.may_hit(Instant::now());
+        self.plain(StatusCode::OK, encode(&feed.follow(follow, serving).await))
     }
 
     fn respond(&self, answer: Answer, content_type: HeaderValue) -> Response<Full<Bytes>> {

@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Deserialize;
 use stator_kit::clock::SharedClock;
 use stator_kit::http::{
-    AMZ_JSON, CRC32_HEADER, ClientError, ClientOptions, HttpClient, REQUEST_ID_HEADER,
+    AMZ_JSON, CRC32_HEADER, ClientError, ClientOptions, HttpClient, REQUEST_ID_HEADER, decoded,
 };
 use stator_kit::ops::Readiness;
 use stator_kit::sigv4::{AccessKey, Signer};
@@ -26,12 +26,22 @@ use stator_model::ErrorCode;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::sidecar::FOLLOW_PATH;
+
 /// From the call to the whole answer. Longer than a page of Scan takes anywhere, and within the time that
 /// a process has to drain.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long the endpoint is asked for its region, at the start of a sidecar.
+const REGION_PATIENCE: Duration = Duration::from_secs(60);
+/// For one answer of these.
+const REGION_ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Between two questions whether the store is there, at the start.
 const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The longest answer, decompressed: of a BatchGetItem, 16 MB.
+const ANSWER_BYTES_MAX: usize = 17 * 1024 * 1024;
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 /// A compressed answer would have to be unpacked to be cut.
@@ -78,6 +88,15 @@ pub(crate) enum UpstreamError {
     Lost,
 }
 
+/// Why a sidecar does not hear what is new.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FollowError {
+    /// The endpoint answers, but not that.
+    Refused(StatusCode),
+    /// It does not answer.
+    NoAnswer,
+}
+
 /// Why the client cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -85,6 +104,9 @@ pub enum UpstreamStartError {
     /// The authorities for https cannot be loaded.
     #[error("the authorities that the store is verified against cannot be loaded")]
     Tls(#[from] TlsError),
+    /// The region is neither given nor to be learned.
+    #[error("the endpoint does not say which region it is in; --region says it")]
+    Region,
 }
 
 /// Counts of the way to the store.
@@ -141,25 +163,7 @@ impl Upstream {
             region,
             authorities,
         } = options;
-        let tls = if endpoint.scheme() == Some(&Scheme::HTTPS) {
-            let files = TlsFiles {
-                authorities,
-                certificate: PathBuf::new(),
-                key: PathBuf::new(),
-            };
-            let tls = ReloadingClientConfig::load(files, MutualTls::Off, &[ALPN_HTTP1])?;
-            tls.follow(RELOAD_INTERVAL, tasks);
-            Some(tls)
-        } else {
-            None
-        };
-        let client = HttpClient::new(
-            ClientOptions {
-                tls,
-                ..ClientOptions::default()
-            },
-            tasks,
-        );
+        let client = client(&endpoint, authorities, tasks)?;
         Ok(Self {
             endpoint,
             client,
@@ -187,6 +191,53 @@ impl Upstream {
         body: Bytes,
     ) -> Result<Answered, UpstreamError> {
         let request = self.request(prefix, operation, body)?;
+        self.send(request).await
+    }
+
+    /// Sends a request as its caller has signed it, to the same path and under the same name of the host.
+    pub(crate) async fn pass_as_signed(
+        &self,
+        parts: &http::request::Parts,
+        body: Bytes,
+    ) -> Result<Answered, UpstreamError> {
+        let mut uri = self.endpoint.clone().into_parts();
+        uri.path_and_query = parts.uri.path_and_query().cloned();
+        let uri = Uri::from_parts(uri).map_err(|_| UpstreamError::NotSent)?;
+        let mut request = Request::new(body);
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = uri;
+        let mut headers = parts.headers.clone();
+        for name in OF_A_CONNECTION {
+            headers.remove(name);
+        }
+        *request.headers_mut() = headers;
+        self.send(request).await
+    }
+
+    /// Asks the cluster what is new.
+    pub(crate) async fn follow(
+        &self,
+        question: Bytes,
+        deadline: Instant,
+    ) -> Result<Bytes, FollowError> {
+        let mut uri = self.endpoint.clone().into_parts();
+        uri.path_and_query = Some(http::uri::PathAndQuery::from_static(FOLLOW_PATH));
+        let uri = Uri::from_parts(uri).map_err(|_| FollowError::NoAnswer)?;
+        let request = Request::post(uri).body(question);
+        let request = request.map_err(|_| FollowError::NoAnswer)?;
+        let request = self.signed(request).map_err(|_| FollowError::NoAnswer)?;
+        let answer = self.client.send(request, deadline).await;
+        match answer.map(Response::into_parts) {
+            Ok((parts, body)) if parts.status == StatusCode::OK => Ok(body),
+            Ok((parts, _)) => Err(FollowError::Refused(parts.status)),
+            Err(error) => {
+                debug!(%error, "a question for what is new was not answered");
+                Err(FollowError::NoAnswer)
+            }
+        }
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Result<Answered, UpstreamError> {
         let started = Instant::now();
         let response = self.client.send(request, started + DEADLINE).await;
         self.metrics
@@ -195,7 +246,7 @@ impl Upstream {
         match response {
             Ok(response) => {
                 self.note_reachable(true, None);
-                answered(response).inspect_err(|_| {
+                answered(response).await.inspect_err(|_| {
                     self.metrics.lost.inc();
                 })
             }
@@ -254,6 +305,11 @@ impl Upstream {
             .header(ACCEPT_ENCODING, IDENTITY)
             .body(body)
             .map_err(unsendable)?;
+        self.signed(request)
+    }
+
+    /// The request with this proxy's own signature.
+    fn signed(&self, request: Request<Bytes>) -> Result<Request<Bytes>, UpstreamError> {
         let (mut parts, body) = request.into_parts();
         self.signer
             .sign(&mut parts, &body, self.clock.now())
@@ -275,6 +331,83 @@ impl Upstream {
         }
     }
 }
+
+/// A client for an endpoint, http or https.
+fn client(
+    endpoint: &Uri,
+    authorities: PathBuf,
+    tasks: &TaskOwner,
+) -> Result<HttpClient, UpstreamStartError> {
+    let tls = if endpoint.scheme() == Some(&Scheme::HTTPS) {
+        let files = TlsFiles {
+            authorities,
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+        };
+        let tls = ReloadingClientConfig::load(files, MutualTls::Off, &[ALPN_HTTP1])?;
+        tls.follow(RELOAD_INTERVAL, tasks);
+        Some(tls)
+    } else {
+        None
+    };
+    let options = ClientOptions {
+        tls,
+        ..ClientOptions::default()
+    };
+    Ok(HttpClient::new(options, tasks))
+}
+
+/// The region of an endpoint, as its health answer names it: `healthy: dynamodb.REGION.amazonaws.com`.
+///
+/// # Errors
+/// [`UpstreamStartError`], also when the endpoint does not say within a minute.
+pub(crate) async fn region_of(
+    endpoint: &Uri,
+    authorities: PathBuf,
+    tasks: &TaskOwner,
+) -> Result<String, UpstreamStartError> {
+    let client = client(endpoint, authorities, tasks)?;
+    let deadline = Instant::now() + REGION_PATIENCE;
+    loop {
+        let request = Request::get(endpoint.clone()).body(Bytes::new());
+        let request = request.map_err(|_| UpstreamStartError::Region)?;
+        let answer = client
+            .send(request, Instant::now() + REGION_ANSWER_PATIENCE)
+            .await;
+        match answer.map(|answer| region_in(answer.body())) {
+            Ok(Some(region)) => return Ok(region),
+            Ok(None) => debug!(%endpoint, "the endpoint does not name its region"),
+            Err(error) => debug!(%endpoint, %error, "the endpoint does not answer"),
+        }
+        if Instant::now() >= deadline {
+            return Err(UpstreamStartError::Region);
+        }
+        tokio::time::sleep(PROBE_INTERVAL).await;
+    }
+}
+
+fn region_in(answer: &[u8]) -> Option<String> {
+    let text = str::from_utf8(answer).ok()?.trim();
+    let region = text
+        .strip_prefix("healthy: dynamodb.")?
+        .strip_suffix(".amazonaws.com")?;
+    let sane = !region.is_empty()
+        && region
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    sane.then(|| region.to_owned())
+}
+
+/// What is of one connection and not of a request (RFC 9110, section 7.6.1), and what the client writes itself.
+const OF_A_CONNECTION: [HeaderName; 7] = [
+    http::header::CONNECTION,
+    http::header::TE,
+    http::header::TRANSFER_ENCODING,
+    http::header::UPGRADE,
+    http::header::CONTENT_LENGTH,
+    http::header::EXPECT,
+    HeaderName::from_static("keep-alive"),
+];
 
 impl UpstreamMetrics {
     fn register(registry: &mut Registry) -> Self {
@@ -304,13 +437,18 @@ impl UpstreamMetrics {
     }
 }
 
-/// The answer, with its checksum verified where the store gives one.
-fn answered(response: Response<Bytes>) -> Result<Answered, UpstreamError> {
+/// The answer, with its checksum verified where the store gives one. Nothing of ours asks for a coding; a caller whose
+/// request is passed on as it is may have.
+async fn answered(response: Response<Bytes>) -> Result<Answered, UpstreamError> {
     let (parts, body) = response.into_parts();
     if !crc32_matches(&parts.headers, &body) {
         warn!("an answer of the store does not match its checksum");
         return Err(UpstreamError::Lost);
     }
+    let Ok(Some(body)) = decoded(&parts.headers, body, ANSWER_BYTES_MAX).await else {
+        warn!("an answer of the store cannot be decompressed");
+        return Err(UpstreamError::Lost);
+    };
     Ok(Answered {
         status: parts.status,
         body,
@@ -354,15 +492,32 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_damaged_on_the_way_is_no_answer() {
+    fn an_endpoint_names_its_region() {
+        let region = |text: &str| region_in(text.as_bytes());
+        assert_eq!(
+            region("healthy: dynamodb.eu-west-1.amazonaws.com ").as_deref(),
+            Some("eu-west-1")
+        );
+        for other in [
+            "",
+            "ok",
+            "healthy: dynamodb..amazonaws.com",
+            "healthy: dynamodb.a/b.amazonaws.com",
+        ] {
+            assert_eq!(region(other), None, "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_damaged_on_the_way_is_no_answer() {
         let response = |crc32: &str| {
             Response::builder()
                 .header(CRC32_HEADER, crc32)
                 .body(Bytes::from_static(b"{}"))
                 .unwrap()
         };
-        assert!(answered(response("2745614147")).is_ok());
-        assert!(answered(response("1")).is_err());
-        assert!(answered(response("x")).is_err());
+        assert!(answered(response("2745614147")).await.is_ok());
+        assert!(answered(response("1")).await.is_err());
+        assert!(answered(response("x")).await.is_err());
     }
 }

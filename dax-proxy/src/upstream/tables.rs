@@ -88,13 +88,17 @@ pub(crate) struct Tables {
     tasks: TaskOwner,
 }
 
-/// The other nodes of a cache cluster: all must find a table's entries under one id.
+/// Who else is told of tables: the other nodes of a cache cluster, where all must find a table's entries under one id, and
+/// sidecars.
 pub(crate) trait Nodes: Send + Sync + 'static {
     /// Which table has that name for the cluster. `None`: this node is to ask the store.
     fn identify(&self, name: String) -> BoxFuture<'_, Option<Result<Described, TableError>>>;
 
     /// All that is held of a table is dropped; `None`: of every table.
     fn dropped(&self, table: Option<TableId>);
+
+    /// The same of one table on this node alone: the others find out for themselves.
+    fn entries_dropped(&self, table: TableId);
 }
 
 /// One name.
@@ -212,6 +216,9 @@ impl Tables {
 
     /// All that is held of the table is dropped.
     pub(crate) fn drop_entries(&self, table: &TableHandle) {
+        if let Some(nodes) = &self.nodes {
+            nodes.entries_dropped(table.id());
+        }
         self.generations.drop_table(table);
     }
 

@@ -82,7 +82,7 @@ impl Proxy {
             upstream: store.url.parse().unwrap(),
             upstream_ca_file: PathBuf::new(),
             upstream_key: AccessKey::new("PROXY", "proxy-secret"),
-            region: "us-east-1".to_owned(),
+            region: Some("us-east-1".to_owned()),
             account_id: "000000000000".to_owned(),
             access: AccessOptions::Signed {
                 credentials_file: credentials(&directory),
@@ -93,6 +93,7 @@ impl Proxy {
                 directory: directory.path().to_owned(),
             }),
             cluster: None,
+            sidecar: false,
             ops_listen: "127.0.0.1:0".parse().unwrap(),
             data_dir: Some(directory.path().join("data")),
             coherence: None,
@@ -218,6 +219,7 @@ fn credentials(directory: &TempDir) -> PathBuf {
     let file = directory.path().join("credentials.json");
     let json = json!({"credentials": [
         {"accessKeyId": "APP", "secretAccessKey": "app-secret", "principal": "app"},
+        {"accessKeyId": "OTHER", "secretAccessKey": "other-secret", "principal": "other"},
     ]});
     std::fs::write(&file, json.to_string()).unwrap();
     file

@@ -2,8 +2,8 @@
 //! cuts, and a lease that it takes away in place of an API server's. The lease in a real API server: `tests/kubernetes`.
 
 mod history;
-mod links;
-mod nodes;
+pub(crate) mod links;
+pub(crate) mod nodes;
 
 use std::time::Duration;
 

@@ -122,6 +122,12 @@ impl FakeStore {
         tables.get_mut(table).unwrap().items.insert(key, item);
     }
 
+    /// What is there, past the proxy.
+    pub(crate) fn item(&self, table: &str, pk: &str) -> Option<Value> {
+        let tables = self.state.tables.lock();
+        tables.get(table)?.items.get(pk).cloned()
+    }
+
     /// From now on puts are as if each had a condition: a number that comes late is refused.
     pub(crate) fn refuse_older_numbers(&self) {
         self.state.forward_only.store(true, Ordering::Relaxed);

@@ -23,6 +23,7 @@ mod policy;
 mod process;
 mod queries;
 mod races;
+mod sidecar;
 mod statements;
 mod tables;
 mod tls;

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use super::Principal;
-use crate::sigv4::{DayKeys, Secret};
+use crate::sigv4::{AccessKey, DayKeys, Secret};
 use crate::task::TaskOwner;
 
 /// A Kubernetes Secret holds at most 1 MiB.
@@ -115,6 +115,24 @@ impl CredentialsStore {
         })
     }
 
+    /// One key, which is its own principal: for a process that serves whoever has the key that it has itself.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Invalid`].
+    pub fn of_key(key: &AccessKey) -> Result<Self, CredentialsError> {
+        let entry = Entry {
+            access_key_id: key.id.clone(),
+            secret_access_key: key.secret.clone(),
+            session_token: key.session_token.clone(),
+            expiration: None,
+            principal: key.id.clone(),
+        };
+        let by_id = checked(vec![entry])?;
+        Ok(Self {
+            by_id: Arc::new(RwLock::new(by_id)),
+        })
+    }
+
     /// Starts a task that looks at the file every `interval` and takes over its changes. The content
     /// is compared, not the modification time: a mounted Secret changes by a renamed symbolic link.
     pub fn follow(&self, path: &Path, interval: Duration, tasks: &TaskOwner) {
@@ -210,8 +228,12 @@ fn parse(text: &[u8]) -> Result<ById, CredentialsError> {
         line: error.line(),
         column: error.column(),
     })?;
+    checked(file.credentials)
+}
+
+fn checked(entries: Vec<Entry>) -> Result<ById, CredentialsError> {
     let mut by_id = ById::new();
-    for (index, entry) in file.credentials.into_iter().enumerate() {
+    for (index, entry) in entries.into_iter().enumerate() {
         let invalid = |reason| CredentialsError::Invalid { index, reason };
         let Entry {
             access_key_id,
