@@ -21,6 +21,8 @@ def test_life_of_a_table(client, refused):
     made = client.create_table(TableName=name, **SCHEMA)["TableDescription"]
     assert made["TableName"] == name
     assert made["TableStatus"] in ("CREATING", "ACTIVE")
+    if made["TableStatus"] == "CREATING":
+        assert made["BillingModeSummary"] == {"BillingMode": "PAY_PER_REQUEST"}
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     described = client.describe_table(TableName=name)["Table"]
     assert described["KeySchema"] == SCHEMA["KeySchema"]
@@ -28,6 +30,7 @@ def test_life_of_a_table(client, refused):
     assert described["TableId"] == made["TableId"]
     assert described["TableArn"].endswith(f":table/{name}")
     assert described["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert "LastUpdateToPayPerRequestDateTime" in described["BillingModeSummary"]
     assert described["ProvisionedThroughput"]["ReadCapacityUnits"] == 0
     answer = refused(client.create_table, TableName=name, **SCHEMA)
     assert (answer.code, answer.message) == ("ResourceInUseException", f"Table already exists: {name}")

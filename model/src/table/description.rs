@@ -409,7 +409,7 @@ fn describe_local(
     LocalSecondaryIndexDescription {
         index_name: index.index_name.clone(),
         key_schema: index.key_schema.elements(),
-        projection: index.projection.clone(),
+        projection: index.projection.described(),
         index_size_bytes: of_index.map_or(0, |facts| facts.index_size_bytes),
         item_count: of_index.map_or(0, |facts| facts.item_count),
         index_arn: index_arn(&facts.table_arn, &index.index_name),
@@ -434,7 +434,7 @@ fn describe_global(
     GlobalSecondaryIndexDescription {
         index_name: index.index_name.clone(),
         key_schema: index.key_schema.elements(),
-        projection: index.projection.clone(),
+        projection: index.projection.described(),
         index_status: of_index.index_status,
         backfilling: of_index.backfilling,
         provisioned_throughput: index.provisioned_throughput.into(),

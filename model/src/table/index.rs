@@ -57,6 +57,15 @@ pub enum Projection {
 }
 
 impl Projection {
+    /// As described: the `NonKeyAttributes` by name, as the service answers them.
+    pub fn described(&self) -> Projection {
+        let mut described = self.clone();
+        if let Projection::Include(names) = &mut described {
+            names.sort();
+        }
+        described
+    }
+
     /// The `NonKeyAttributes`.
     pub fn non_key_attributes(&self) -> &[String] {
         match self {
