@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-pub use files::TlsFiles;
+pub use files::{PemPair, TlsFiles};
 pub use reload::{ReloadingClientConfig, ReloadingServerConfig};
 
 /// How often a directory is looked at for changes; a kubelet takes about a minute to write one.

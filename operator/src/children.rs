@@ -5,6 +5,7 @@
 
 pub mod dax;
 pub mod secrets;
+pub mod sidecar;
 pub mod storage;
 
 use serde_json::{Map, Value, json};

@@ -24,3 +24,4 @@ pub mod observe;
 pub mod plan;
 pub mod run;
 pub mod service;
+pub mod webhook;

@@ -14,6 +14,8 @@ pub const KUBERNETES_WRITES: &str = "kubernetes_writes";
 pub const RECONCILES: &str = "reconciles";
 /// Time of a reconcile.
 pub const RECONCILE_DURATION: &str = "reconcile_duration";
+/// Answers of the webhook by outcome.
+pub const ADMISSIONS: &str = "admissions";
 /// Whether this operator leads.
 pub const LEADING: &str = "leading";
 
@@ -35,6 +37,13 @@ pub struct ReconcileLabels {
     pub result: &'static str,
 }
 
+/// What became of a pod that was about to be made.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct AdmissionLabels {
+    /// `untouched`, `injected`, `refused` or `unreadable`.
+    pub outcome: &'static str,
+}
+
 /// The counters. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -44,6 +53,8 @@ pub struct Metrics {
     pub reconciles: Family<ReconcileLabels, Counter>,
     /// See [`RECONCILE_DURATION`].
     pub durations: Histogram,
+    /// See [`ADMISSIONS`].
+    pub admissions: Family<AdmissionLabels, Counter>,
     /// See [`LEADING`].
     pub leading: Gauge,
 }
@@ -57,6 +68,7 @@ impl Default for Metrics {
             durations: Histogram::new([
                 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             ]),
+            admissions: Family::default(),
             leading: Gauge::default(),
         }
     }
@@ -80,6 +92,11 @@ impl Metrics {
             "Time from the start of a reconcile to its end",
             Unit::Seconds,
             self.durations.clone(),
+        );
+        registry.register(
+            ADMISSIONS,
+            "Pods that the webhook was asked about, by outcome",
+            self.admissions.clone(),
         );
         registry.register(
             LEADING,

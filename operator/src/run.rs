@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use clap::Args;
 use kube::{Client, client::ClientBuilder};
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use stator_kit::{
     clock::{SharedClock, SystemWallClock},
@@ -14,6 +15,7 @@ use stator_kit::{
     shutdown,
     task::TaskOwner,
     telemetry::{self, TelemetryArgs},
+    tls::{ALPN_HTTP1, PemPair, ReloadingServerConfig},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -25,10 +27,16 @@ use crate::{
     lease::Elector,
     metrics::Metrics,
     service::SignedClients,
+    webhook::{Webhook, certificate},
 };
 
 /// Time for running reconciles to end. They may stop anywhere, so that it is short.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often the webhook's certificate is looked at.
+const WEBHOOK_LOOK: Duration = Duration::from_secs(30);
+/// The same after a failure.
+const WEBHOOK_RETRY: Duration = Duration::from_secs(2);
 
 /// Configuration of `operator run`.
 #[derive(Args, Clone, Debug)]
@@ -51,6 +59,19 @@ pub struct RunArgs {
     /// Where liveness, readiness, metrics and log filter are served.
     #[arg(long, env = "STATOR_OPS_LISTEN", default_value = "0.0.0.0:9092")]
     pub ops_listen: std::net::SocketAddr,
+    /// Where the API server asks about pods, over TLS.
+    #[arg(long, env = "STATOR_WEBHOOK_LISTEN", default_value = "0.0.0.0:9443")]
+    pub webhook_listen: std::net::SocketAddr,
+    /// Name of the Service that leads there; without it there is no webhook.
+    #[arg(long, env = "STATOR_WEBHOOK_SERVICE")]
+    pub webhook_service: Option<String>,
+    /// Name of the MutatingWebhookConfiguration that registers it, which is told of the certificate's authority.
+    #[arg(
+        long,
+        env = "STATOR_WEBHOOK_CONFIGURATION",
+        default_value = "stator-operator"
+    )]
+    pub webhook_configuration: String,
     /// Log.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -69,6 +90,9 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         pod_name,
         resync_seconds,
         ops_listen,
+        webhook_listen,
+        webhook_service,
+        webhook_configuration,
         telemetry,
     } = args;
     let log_filter = telemetry::init(&telemetry)?;
@@ -116,6 +140,20 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         metrics.clone(),
         Duration::from_secs(resync_seconds),
     ));
+    if let Some(service) = webhook_service {
+        let names = certificate::Names {
+            namespace: namespace.clone(),
+            service,
+            configuration: webhook_configuration,
+        };
+        let listener = TcpListener::bind(webhook_listen)
+            .await
+            .with_context(|| format!("cannot listen on {webhook_listen}"))?;
+        let (context, owner) = (Arc::clone(&context), ops_tasks.clone());
+        ops_tasks.spawn("webhook", async move {
+            answer_pods(&names, listener, &context, &owner).await;
+        });
+    }
     let mut elector = Elector::new(client, &namespace, &lease_name, &identity, clock);
 
     // A standby is ready: an upgrade waits for that before it stops the leader.
@@ -138,6 +176,49 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     drop(ops_tasks.shutdown(GRACE).await);
     result
+}
+
+/// Serves the webhook as soon as it has a certificate, and looks after that until the owner's token is cancelled.
+async fn answer_pods(
+    names: &certificate::Names,
+    listener: TcpListener,
+    context: &Context,
+    tasks: &TaskOwner,
+) {
+    let token = tasks.token();
+    let mut listener = Some(listener);
+    let mut serving: Option<(ReloadingServerConfig, Arc<Mutex<PemPair>>)> = None;
+    loop {
+        let converged = certificate::converge(names, &context.kubernetes, &context.clock).await;
+        let outcome = converged.map_err(anyhow::Error::new).and_then(|pair| {
+            if let Some((tls, shown)) = &serving {
+                *shown.lock() = pair;
+                return Ok(tls.reload().map(drop)?);
+            }
+            let shown = Arc::new(Mutex::new(pair));
+            let source = Arc::clone(&shown);
+            let tls =
+                ReloadingServerConfig::from_source(move || source.lock().clone(), &[ALPN_HTTP1])?;
+            if let Some(listener) = listener.take() {
+                let (defaults, metrics) = (context.defaults.clone(), context.metrics.clone());
+                Webhook::new(defaults, metrics).serve(listener, tls.clone(), tasks);
+            }
+            serving = Some((tls, shown));
+            Ok(())
+        });
+        let pause = match outcome {
+            Ok(()) => WEBHOOK_LOOK,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the webhook's certificate");
+                WEBHOOK_RETRY
+            }
+        };
+        tokio::select! {
+            biased;
+            () = token.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
 }
 
 async fn lead(

@@ -10,6 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::{MutualTls, TlsError, provider};
+use crate::sigv4::Secret;
 
 /// A bundle of all public authorities is about 250 kB.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -31,6 +32,27 @@ pub(super) struct Contents {
     authorities: Vec<u8>,
     certificate: Vec<u8>,
     key: Vec<u8>,
+}
+
+impl Contents {
+    /// What a server that asks for no certificates needs.
+    pub(super) fn of_server(pair: PemPair) -> Self {
+        let PemPair { certificate, key } = pair;
+        Self {
+            authorities: Vec::new(),
+            certificate: certificate.into_bytes(),
+            key: key.expose().as_bytes().to_vec(),
+        }
+    }
+}
+
+/// A certificate chain, leaf first, and its key, both in PEM, that do not lie in files.
+#[derive(Clone, Debug)]
+pub struct PemPair {
+    /// `tls.crt`.
+    pub certificate: String,
+    /// `tls.key`.
+    pub key: Secret,
 }
 
 impl TlsFiles {

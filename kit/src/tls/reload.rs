@@ -1,6 +1,7 @@
 //! Configurations that follow their files.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::{info, warn};
 
-use super::files::Contents;
+use super::files::{Contents, PemPair};
 use super::{MutualTls, TlsError, TlsFiles};
 use crate::task::TaskOwner;
 
@@ -38,6 +39,29 @@ impl ReloadingServerConfig {
                 let contents = files.read_for_server(mutual)?;
                 changed(seen, contents, |contents| {
                     files.server_config(contents, mutual, &alpn)
+                })
+            },
+            "server",
+        )?;
+        Ok(Self { inner })
+    }
+
+    /// A server that shows what `source` gives, at the start and at every [`Self::reload`]: for certificates that come over
+    /// an API. Clients show none.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn from_source(
+        source: impl Fn() -> PemPair + Send + Sync + 'static,
+        alpn: &[&str],
+    ) -> Result<Self, TlsError> {
+        let alpn: Vec<String> = alpn.iter().map(ToString::to_string).collect();
+        // Their names in errors.
+        let names = TlsFiles::in_directory(Path::new(""));
+        let inner = Reloading::load(
+            move |seen| {
+                changed(seen, Contents::of_server(source()), |contents| {
+                    names.server_config(contents, MutualTls::Off, &alpn)
                 })
             },
             "server",

@@ -58,9 +58,24 @@ fn the_chart_renders_what_its_values_say() {
     });
     assert_eq!(*container, restricted);
 
-    let objects = rendered(&["crds.install=false", "networkPolicies.enabled=false"]).unwrap();
-    assert_eq!(kinds(&objects, "CustomResourceDefinition"), 0);
-    assert_eq!(kinds(&objects, "NetworkPolicy"), 0);
+    assert_eq!(kinds(&objects, "MutatingWebhookConfiguration"), 1);
+
+    let without = [
+        "crds.install=false",
+        "networkPolicies.enabled=false",
+        "webhook.enabled=false",
+    ];
+    let objects = rendered(&without).unwrap();
+    for kind in [
+        "CustomResourceDefinition",
+        "NetworkPolicy",
+        "MutatingWebhookConfiguration",
+        "Service",
+    ] {
+        assert_eq!(kinds(&objects, kind), 0, "{kind}");
+    }
+    let text = serde_json::to_string(&objects).unwrap();
+    assert!(!text.contains("webhook"), "{text}");
 }
 
 #[test]

@@ -47,9 +47,18 @@ pub(crate) fn storage_pod(name: &str, port: u16) -> Endpoint {
     forward(&format!("pod/{name}"), port)
 }
 
+/// What a pod listens on, on loopback too: the same port here, because native clients are told of it.
+pub(crate) fn loopback(pod: &str, port: u16) -> Endpoint {
+    forwarded(&format!("pod/{pod}"), &format!("{port}:{port}"))
+}
+
 /// kubectl chooses a free port here and names it on its first line.
 fn forward(object: &str, port: u16) -> Endpoint {
-    let mut child = kubectl(&["port-forward", object, &format!(":{port}")])
+    forwarded(object, &format!(":{port}"))
+}
+
+fn forwarded(object: &str, ports: &str) -> Endpoint {
+    let mut child = kubectl(&["port-forward", object, ports])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

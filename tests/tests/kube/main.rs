@@ -28,3 +28,4 @@ mod lifecycle;
 mod machine;
 mod quiet;
 mod refusals;
+mod sidecar;
