@@ -139,10 +139,7 @@ impl Table {
                 .on_demand_since_millis
                 .map(|since| BillingModeSummary {
                     billing_mode,
-                    // The service gives no date before the table is there.
-                    last_update_to_pay_per_request_date_time: (row.status
-                        != TableStatusRow::Creating)
-                        .then(|| seconds(since)),
+                    last_update_to_pay_per_request_date_time: Some(seconds(since)),
                 });
         description.table_class_summary = row.infrequent_access.map(|_| TableClassSummary {
             table_class,

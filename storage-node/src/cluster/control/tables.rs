@@ -150,6 +150,10 @@ impl Planner<'_> {
         let table = Table::new(row, cluster);
         let mut description = table.description(self.now_millis, self.sizes);
         description.table_status = TableStatus::Creating;
+        // The service gives no date before the table is there.
+        if let Some(summary) = &mut description.billing_mode_summary {
+            summary.last_update_to_pay_per_request_date_time = None;
+        }
         for index in &mut description.global_secondary_indexes {
             index.index_status = IndexStatus::Creating;
         }
