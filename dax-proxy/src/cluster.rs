@@ -33,7 +33,7 @@ mod following;
 mod forward;
 pub mod kubernetes;
 mod membership;
-pub(crate) mod message;
+mod message;
 pub mod peer;
 mod sessions;
 mod transport;

@@ -1,8 +1,9 @@
 //! A DAX-compatible cache in front of any DynamoDB endpoint.
 //!
 //! `session` speaks with clients, `operations` decides, [`cache`] holds, `upstream` speaks with the
-//! store, `wire` cuts bodies, `native` translates the native protocol to and from them. The promise about what a hit may show is written in [`cache`];
-//! `cluster` keeps it over several nodes, and `sidecar` tells what a cache in a pod keeps of it.
+//! store, `wire` cuts bodies, `native` translates the native protocol to and from them. The promise about what a hit may
+//! show is written in [`cache`]; [`cluster`] keeps it over several nodes, and `sidecar` tells what a cache in a pod keeps
+//! of it.
 
 mod answer;
 mod attribute_lists;
@@ -13,6 +14,7 @@ pub mod config;
 pub mod fuzzing;
 mod hits_until;
 pub mod identity;
+mod message;
 mod metrics;
 mod native;
 mod node;

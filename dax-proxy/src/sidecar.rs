@@ -25,4 +25,4 @@ mod message;
 
 pub(crate) use self::feed::Feed;
 pub(crate) use self::follower::Follower;
-pub(crate) use self::message::{FOLLOW_PATH, Follow, Image, News, decode, encode};
+pub(crate) use self::message::{FOLLOW_PATH, Follow, Image, News};

@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use super::Cluster;
 use super::forward::{Forward, to_http};
 use super::message::{
-    Apply, Call, FindList, Identify, Join, KeepLists, Leave, Renew, Settle, TableIdentity, decode,
-    encode,
+    Apply, Call, FindList, Identify, Join, KeepLists, Leave, Renew, Settle, TableIdentity,
 };
 use crate::answer::Answer;
+use crate::message::{decode, encode};
 
 /// The longest body: a client's request.
 const BODY_BYTES_MAX: usize = 17 * 1024 * 1024;

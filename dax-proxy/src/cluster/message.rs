@@ -1,13 +1,10 @@
 //! What cache nodes say to each other: one call, one answer, over HTTP/1.1 on 8112.
 //!
-//! A message is a version byte and the rest in postcard, the body of a POST to the path of its call; see
-//! `docs/formats.md`. A newer version is refused. [`Forward`] is no message: it carries a client's request as it is.
+//! A message is the body of a POST to the path of its call; see [`crate::message`] and `docs/formats.md`. [`Forward`] is no
+//! message: it carries a client's request as it is.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-/// The newest version that this build reads, and the one that it writes.
-const MESSAGE_VERSION: u8 = 1;
 
 /// The largest message, in bytes: a batch of changes ends at a megabyte, unless one change alone is larger.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -248,44 +245,13 @@ impl Call for Identify {
     type Answer = TableIdentity;
 }
 
-/// Why a message cannot be read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum MessageError {
-    /// Written by a newer version.
-    #[error("message version {0} is newer than {MESSAGE_VERSION}")]
-    Newer(u8),
-    /// Not a message.
-    #[error("the message cannot be read")]
-    Malformed,
-}
-
-/// A message's bytes.
-pub(crate) fn encode<T: Serialize>(message: &T) -> Vec<u8> {
-    let start = vec![MESSAGE_VERSION];
-    // Only types that postcard cannot write fail, and there are none here.
-    postcard::to_extend(message, start).unwrap_or_default()
-}
-
-/// Reads a message.
-///
-/// # Errors
-/// [`MessageError`].
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageError> {
-    match bytes.split_first() {
-        Some((&MESSAGE_VERSION, body)) => {
-            postcard::from_bytes(body).map_err(|_| MessageError::Malformed)
-        }
-        Some((&version, _)) if version > MESSAGE_VERSION => Err(MessageError::Newer(version)),
-        _ => Err(MessageError::Malformed),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{MessageError, decode, encode};
 
     #[test]
-    fn messages_come_back_and_others_are_refused() {
+    fn changes_come_back_and_others_are_refused() {
         let apply = Apply {
             session: 7,
             first: 1,

@@ -13,8 +13,9 @@ use stator_kit::tls::ReloadingClientConfig;
 use tokio::time::Instant;
 
 use super::forward::{Forward, ForwardError, Forwarded};
-use super::message::{Call, MESSAGE_BYTES_MAX, decode, encode};
+use super::message::{Call, MESSAGE_BYTES_MAX};
 use super::peer::Peer;
+use crate::message::{decode, encode};
 
 /// To reach a peer's port. Pods that have gone do not answer at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);

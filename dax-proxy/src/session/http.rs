@@ -22,10 +22,11 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, debug, debug_span};
 
 use crate::answer::{Answer, throttled};
+use crate::message::{decode, encode};
 use crate::metrics::OperationLabel;
 use crate::operations::policy::{Handling, handling};
 use crate::operations::{Call, Proxy};
-use crate::sidecar::{FOLLOW_PATH, Feed, Follow, decode, encode};
+use crate::sidecar::{FOLLOW_PATH, Feed, Follow};
 
 /// Bytes of a request's body (16 MB), beyond which the service answers 413.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

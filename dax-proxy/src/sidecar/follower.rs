@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 
-use super::message::{Cursor, Follow, Image, News, Told, decode, encode};
+use super::message::{Cursor, Follow, Image, News, Told};
 use crate::answer::Failure;
 use crate::cache::{CacheKey, ItemCache, TableId};
 use crate::hits_until::HitsUntil;
+use crate::message::{decode, encode};
 use crate::metrics::Metrics;
 use crate::upstream::{FollowError, Tables, Upstream};
 

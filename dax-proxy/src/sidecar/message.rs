@@ -1,12 +1,11 @@
 //! What a sidecar asks a cache node, and is told: POST to [`FOLLOW_PATH`] on the port for clients, signed as any request.
 //!
-//! Both bodies are a version byte and the rest in postcard, as the messages between cache nodes are; see `docs/formats.md`.
+//! Both bodies are messages as cache nodes have them among themselves ([`crate::message`], `docs/formats.md`).
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::cache::CachedItem;
-pub(crate) use crate::cluster::message::{decode, encode};
 
 /// Where a sidecar asks.
 pub(crate) const FOLLOW_PATH: &str = "/v1/follow";
@@ -96,6 +95,7 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{decode, encode};
 
     /// Sidecars and nodes of two versions speak with each other during an update: this may not change unnoticed.
     #[test]

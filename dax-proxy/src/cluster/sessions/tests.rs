@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 
 use super::*;
 use crate::cluster::forward::{Forward, ForwardError, Forwarded};
-use crate::cluster::message::{decode, encode};
 use crate::cluster::transport::PeerError;
+use crate::message::{decode, encode};
 
 /// A replica that carries out what it is told, or says nothing.
 struct Replica {
