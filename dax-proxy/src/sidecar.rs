@@ -4,8 +4,9 @@
 //!
 //! Less than invariant 6, which is a promise of the cluster's own nodes: nobody waits for a sidecar. A hit is at most as old
 //! as the last second: a sidecar serves hits for a second after it last heard from a node of the cluster that itself may
-//! serve hits, and what it hears of is dropped before that second is counted. Writes through the sidecar are seen by reads
-//! through it at once, as through any other cache.
+//! serve hits, and what it hears of is dropped before that second is counted. A key that the sidecar is writing itself may
+//! be half a second older: until its own write has ended nobody can say whether that is the change it hears of. Writes
+//! through the sidecar are seen by reads through it at once, as through any other cache.
 //!
 //! # How
 //!

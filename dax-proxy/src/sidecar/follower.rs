@@ -4,31 +4,34 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use http::StatusCode;
+use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::message::{Cursor, Follow, Image, News, Told};
 use crate::answer::Failure;
 use crate::cache::{CacheKey, ItemCache, TableId};
 use crate::hits_until::HitsUntil;
-use crate::message::{decode, encode};
+use crate::message::{MessageError, decode, encode};
 use crate::metrics::Metrics;
 use crate::upstream::{FollowError, Tables, Upstream};
 
 /// Hits are served so long after a question was sent that was answered well.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How long a node lets a question wait for news: three of them may go wrong before the hits end.
+/// How long a node lets a question wait for news: one or two that are lost do not end the hits.
 const WAIT: Duration = Duration::from_millis(250);
 /// For the answer to arrive. A node that does not answer is not waited for longer than hits are served.
 const PATIENCE: Duration = Duration::from_millis(900);
-/// Between two questions when the first was not answered.
-const PAUSE: Duration = Duration::from_millis(100);
+/// From one question to the next: under many writes a question brings many changes, and not each change a question.
+const EVERY: Duration = Duration::from_millis(20);
+/// The same when a question was not answered.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+/// The same when the endpoint has refused it: it may be none that tells of changes.
+const REFUSED_EVERY: Duration = Duration::from_secs(1);
 /// All nodes of a cluster have heard of a change so long after the first: their leases, and as much again for the way.
 const SETTLES_AFTER: Duration = Duration::from_secs(2);
 /// How long a change waits for a write of one's own to the same key: it may be the one that is told of.
 const OWN_WRITE_PATIENCE: Duration = Duration::from_millis(500);
-/// Between two looks whether it has ended.
-const OWN_WRITE_PAUSE: Duration = Duration::from_millis(5);
 /// Changes that are to be carried out again. With more of them everything is dropped instead.
 const SETTLING_MAX: usize = 65_536;
 
@@ -49,6 +52,37 @@ struct Heard {
     settling: VecDeque<(Instant, News)>,
     /// Changes of keys that this sidecar is writing itself, and until when they wait for that.
     undecided: Vec<(Instant, News)>,
+}
+
+/// What became of a question. A change of it is logged, each question is not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// A node has told what is new; whether it may serve hits itself.
+    Told { serving: bool },
+    /// The endpoint does not answer such questions, or not this key's.
+    Refused(StatusCode),
+    /// It answers something else.
+    Unreadable(MessageError),
+    /// It does not answer.
+    NoAnswer,
+}
+
+impl Outcome {
+    fn log(self) {
+        match self {
+            Self::Told { serving: true } => info!("the cluster tells of changes: hits are served"),
+            Self::Told { serving: false } => {
+                info!("the node that tells of changes serves no hits now, nor does this sidecar");
+            }
+            Self::Refused(status) => {
+                warn!(%status, "the endpoint tells of no changes: every request is passed on");
+            }
+            Self::Unreadable(error) => {
+                warn!(%error, "what the cluster tells cannot be read: every request is passed on");
+            }
+            Self::NoAnswer => info!("the cluster is not heard: every request is passed on"),
+        }
+    }
 }
 
 impl Follower {
@@ -75,38 +109,42 @@ impl Follower {
     /// Follows for ever.
     pub(crate) async fn run(&self) {
         let mut heard = Heard::default();
-        let mut hears = false;
+        let mut before = None;
         loop {
             let sent = Instant::now();
-            let follow = Follow {
-                cursor: heard.cursor,
-                wait_millis: u32::try_from(heard.wait(sent).as_millis()).unwrap_or(0),
-            };
-            let answer = self
-                .upstream
-                .follow(encode(&follow).into(), sent + PATIENCE);
-            match answer.await.map(|body| decode::<Told>(&body)) {
-                Ok(Ok(told)) => {
-                    let now_hears = told.serving;
-                    self.heard(&mut heard, told, sent, Instant::now());
-                    if hears != now_hears {
-                        info!(hears = now_hears, "the cluster tells of changes, or not");
-                        hears = now_hears;
-                    }
-                    if !now_hears {
-                        sleep(PAUSE).await;
-                    }
-                    continue;
-                }
-                Ok(Err(error)) => warn!(%error, "the cluster's news cannot be read"),
-                Err(FollowError::Refused(status)) => {
-                    warn!(%status, "the endpoint tells of no changes: every request is passed on");
-                }
-                Err(FollowError::NoAnswer) => debug!("no node tells of changes"),
+            let outcome = self.ask(&mut heard, sent).await;
+            if before != Some(outcome) {
+                outcome.log();
             }
-            hears = false;
-            heard.settle(self, Instant::now());
-            sleep(PAUSE).await;
+            let every = match outcome {
+                Outcome::Told { .. } => EVERY,
+                Outcome::Refused(_) => REFUSED_EVERY,
+                Outcome::NoAnswer | Outcome::Unreadable(_) => RETRY_EVERY,
+            };
+            before = Some(outcome);
+            sleep_until(sent + every).await;
+        }
+    }
+
+    /// Asks once, and carries out what is told and what is due.
+    async fn ask(&self, heard: &mut Heard, sent: Instant) -> Outcome {
+        let follow = Follow {
+            cursor: heard.cursor,
+            wait_millis: u32::try_from(heard.wait(sent).as_millis()).unwrap_or(0),
+        };
+        let question = encode(&follow).into();
+        let answer = self.upstream.follow(question, sent + PATIENCE).await;
+        let now = Instant::now();
+        heard.settle(self, now);
+        match answer.map(|body| decode::<Told>(&body)) {
+            Ok(Ok(told)) => {
+                let serving = told.serving;
+                self.heard(heard, told, sent, now);
+                Outcome::Told { serving }
+            }
+            Ok(Err(error)) => Outcome::Unreadable(error),
+            Err(FollowError::Refused(status)) => Outcome::Refused(status),
+            Err(FollowError::NoAnswer) => Outcome::NoAnswer,
         }
     }
 
@@ -118,7 +156,6 @@ impl Follower {
             whole,
             changes,
         } = told;
-        heard.settle(self, now);
         if !whole {
             debug!("some changes were missed: everything is dropped");
             heard.settling.clear();
@@ -169,7 +206,7 @@ impl Heard {
     /// How long the next question may wait: not longer than until something is to be dropped again.
     fn wait(&self, now: Instant) -> Duration {
         if !self.undecided.is_empty() {
-            return OWN_WRITE_PAUSE;
+            return Duration::ZERO;
         }
         self.settling.front().map_or(WAIT, |(due, _)| {
             due.saturating_duration_since(now).min(WAIT)
