@@ -1,5 +1,6 @@
 //! The whole proxy: everything opened, bound, started, and drained again.
 
+mod clients;
 mod joining;
 
 use std::net::SocketAddr;
@@ -11,20 +12,19 @@ use http::Uri;
 use prometheus_client::registry::Registry;
 use stator_kit::access::{CredentialsError, CredentialsStore, Principal};
 use stator_kit::clock::SharedClock;
-use stator_kit::http::{HttpServer, OverLimit, ServerMetrics, ServerOptions};
+use stator_kit::http::ServerMetrics;
 use stator_kit::ops::{self, Readiness};
 use stator_kit::rng::SharedRandom;
 use stator_kit::sigv4::{AccessKey, Verifier, VerifierOptions};
 use stator_kit::task::{ShutdownReport, TaskOwner};
 use stator_kit::telemetry::LogFilterHandle;
 use stator_kit::tls::{MutualTls, ReloadingServerConfig, TlsError, TlsFiles};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuid::Uuid;
 
+use self::clients::{Clients, Sealing};
 use self::joining::Joining;
 pub use self::joining::{ClusterOptions, PrimaryOptions};
 use crate::answer::Failure;
@@ -38,7 +38,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::metrics::{ClusterCollector, Metrics, SidecarCollector, UsageCollector};
 use crate::node::{LocalCaches, PeerDoor, Telling};
 use crate::operations::Proxy;
-use crate::session::{Access, FOLLOWERS_MAX, NativeSession, Protocol, Session, protocol, unseal};
+use crate::session::{Access, FOLLOWERS_MAX, NativeSession, Session};
 use crate::sidecar::{Feed, Follower};
 use crate::upstream::{Nodes, Tables, Upstream, UpstreamOptions, UpstreamStartError, region_of};
 
@@ -497,103 +497,6 @@ fn caches(options: &CacheOptions, observer: Arc<dyn Observer>) -> Caches {
 fn native_node_id(id: Uuid) -> i64 {
     let (high, _) = id.as_u64_pair();
     (high >> 12).cast_signed()
-}
-
-/// The port for clients under TLS, bound.
-struct Sealing {
-    listener: TcpListener,
-    config: ReloadingServerConfig,
-}
-
-/// What the ports for clients share.
-struct Clients {
-    session: Arc<Session>,
-    native: Arc<NativeSession>,
-    metrics: Arc<Metrics>,
-    server_metrics: ServerMetrics,
-    tasks: TaskOwner,
-}
-
-impl Clients {
-    /// Starts to serve, in the clear and, if asked for, under TLS.
-    fn serve(self, listener: TcpListener, sealed: Option<Sealing>) {
-        let session = Arc::clone(&self.session);
-        let handler = move |request| {
-            let session = Arc::clone(&session);
-            async move { session.handle(request).await }
-        };
-        if let Some(Sealing { listener, config }) = sealed {
-            let options = self.server_options("clients under TLS");
-            let server = HttpServer::new(options, handler.clone());
-            let (clients, http) = (self.connections(), server.clone());
-            let door = move |stream: TcpStream| {
-                let (clients, http, acceptor) = (clients.clone(), http.clone(), config.acceptor());
-                async move {
-                    let local = stream.local_addr().ok()?;
-                    match unseal(stream, acceptor).await? {
-                        (stream, Protocol::Http) => http.serve_connection(stream).await,
-                        (stream, Protocol::Native) => clients.native(stream, local).await,
-                    }
-                    None
-                }
-            };
-            let tasks = self.tasks.clone();
-            self.tasks.spawn("clients under TLS", async move {
-                server.run_with_door(listener, &tasks, door).await;
-            });
-        }
-        let server = HttpServer::new(self.server_options("clients"), handler);
-        let clients = self.connections();
-        let door = move |stream: TcpStream| {
-            let clients = clients.clone();
-            async move {
-                match protocol(&stream).await? {
-                    Protocol::Http => Some(stream),
-                    Protocol::Native => {
-                        let local = stream.local_addr().ok()?;
-                        clients.native(stream, local).await;
-                        None
-                    }
-                }
-            }
-        };
-        let tasks = self.tasks.clone();
-        self.tasks.spawn("clients", async move {
-            server.run_with_door(listener, &tasks, door).await;
-        });
-    }
-
-    fn server_options(&self, name: &'static str) -> ServerOptions {
-        ServerOptions {
-            metrics: self.server_metrics.clone(),
-            // A client of a cluster has other nodes; one that waits here knows nothing.
-            over_limit: OverLimit::IsClosed,
-            ..ServerOptions::new(name)
-        }
-    }
-
-    fn connections(&self) -> NativeConnections {
-        NativeConnections {
-            native: Arc::clone(&self.native),
-            metrics: Arc::clone(&self.metrics),
-            stop: self.tasks.token(),
-        }
-    }
-}
-
-/// Takes connections that speak the native protocol.
-#[derive(Clone)]
-struct NativeConnections {
-    native: Arc<NativeSession>,
-    metrics: Arc<Metrics>,
-    stop: CancellationToken,
-}
-
-impl NativeConnections {
-    async fn native(&self, stream: impl AsyncRead + AsyncWrite + Unpin, local: SocketAddr) {
-        self.metrics.native_connections.inc();
-        self.native.serve(stream, local, &self.stop).await;
-    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
