@@ -44,9 +44,7 @@ impl Collector for ClusterCollector {
             ),
         ];
         for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(value);
-            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
-            gauge.encode(metric)?;
+            encode_gauge(&mut encoder, name, help, None, value)?;
         }
         Ok(())
     }
@@ -66,15 +64,26 @@ impl std::fmt::Debug for SidecarCollector {
 
 impl Collector for SidecarCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let gauge = ConstGauge::new(i64::from(self.0.may_hit(Instant::now())));
-        let metric = encoder.encode_descriptor(
+        encode_gauge(
+            &mut encoder,
             "sidecar_serves_hits",
             "1 while the sidecar may serve hits: for a second after it has heard from its cluster",
             None,
-            gauge.metric_type(),
-        )?;
-        gauge.encode(metric)
+            i64::from(self.0.may_hit(Instant::now())),
+        )
     }
+}
+
+fn encode_gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: i64,
+) -> Result<(), std::fmt::Error> {
+    let gauge = ConstGauge::new(value);
+    let metric = encoder.encode_descriptor(name, help, unit, gauge.metric_type())?;
+    gauge.encode(metric)
 }
 
 /// Label of a count by operation. A closed set: the operations of the API.
@@ -302,10 +311,8 @@ impl Collector for UsageCollector {
                 u64::try_from(self.items.in_flight()).unwrap_or(u64::MAX),
             ),
         ] {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            let metric =
-                encoder.encode_descriptor(name, help, unit.as_ref(), gauge.metric_type())?;
-            gauge.encode(metric)?;
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            encode_gauge(&mut encoder, name, help, unit.as_ref(), value)?;
         }
         let evicted = ConstCounter::new(items.evicted_bytes.saturating_add(queries.evicted_bytes));
         let metric = encoder.encode_descriptor(

@@ -1,5 +1,6 @@
 //! A proxy under test and a client that signs, or does not.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,6 +206,18 @@ impl Proxy {
         self.call("DeleteItem", json!({"TableName": "orders", "Key": key(pk)}))
             .await
     }
+}
+
+/// The value on the first line of a process's metrics that begins so.
+pub(crate) async fn metric(http: &HttpClient, ops: SocketAddr, metric: &str) -> i64 {
+    let request = Request::get(format!("http://{ops}/metrics"))
+        .body(Bytes::new())
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let reply = http.send(request, deadline).await.unwrap();
+    let text = String::from_utf8(reply.into_body().to_vec()).unwrap();
+    let line = text.lines().find(|line| line.starts_with(metric)).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 pub(crate) fn key(pk: &str) -> Value {

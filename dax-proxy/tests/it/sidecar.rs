@@ -18,7 +18,7 @@ use stator_kit::telemetry::LogFilterHandle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-use crate::client::{Proxy, cache_options, item, key};
+use crate::client::{self, Proxy, cache_options, item, key};
 use crate::cluster::links::Mode;
 use crate::cluster::nodes::{Election, Nodes, Reply};
 use crate::fake_store::{Behaviour, FakeStore};
@@ -123,14 +123,7 @@ impl Sidecar {
     }
 
     async fn metric(&self, metric: &str) -> i64 {
-        let request = Request::get(format!("http://{}/metrics", self.running.ops_address))
-            .body(Bytes::new())
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let reply = self.http.send(request, deadline).await.unwrap();
-        let text = String::from_utf8(reply.into_body().to_vec()).unwrap();
-        let line = text.lines().find(|line| line.starts_with(metric)).unwrap();
-        line.rsplit(' ').next().unwrap().parse().unwrap()
+        client::metric(&self.http, self.running.ops_address, metric).await
     }
 
     async fn serves_hits(&self, wanted: bool) {

@@ -257,14 +257,7 @@ impl Nodes {
     /// One line of a node's metrics.
     pub(crate) async fn metric(&self, node: usize, metric: &str) -> i64 {
         let address = self.nodes[node].running.as_ref().unwrap().ops_address;
-        let request = Request::get(format!("http://{address}/metrics"))
-            .body(Bytes::new())
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let reply = self.http.send(request, deadline).await.unwrap();
-        let text = String::from_utf8(reply.into_body().to_vec()).unwrap();
-        let line = text.lines().find(|line| line.starts_with(metric)).unwrap();
-        line.rsplit(' ').next().unwrap().parse().unwrap()
+        crate::client::metric(&self.http, address, metric).await
     }
 
     /// Whether the node serves hits.
