@@ -5,7 +5,6 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use clap::Args;
 use kube::{Client, client::ClientBuilder};
-use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use stator_kit::{
     clock::{SharedClock, SystemWallClock},
@@ -15,7 +14,6 @@ use stator_kit::{
     shutdown,
     task::TaskOwner,
     telemetry::{self, TelemetryArgs},
-    tls::{ALPN_HTTP1, PemPair, ReloadingServerConfig},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,16 +25,14 @@ use crate::{
     lease::Elector,
     metrics::Metrics,
     service::SignedClients,
-    webhook::{Webhook, certificate},
+    webhook::{
+        Webhook,
+        certificate::{Authority, Names},
+    },
 };
 
 /// Time for running reconciles to end. They may stop anywhere, so that it is short.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// How often the webhook's certificate is looked at.
-const WEBHOOK_LOOK: Duration = Duration::from_secs(30);
-/// The same after a failure.
-const WEBHOOK_RETRY: Duration = Duration::from_secs(2);
 
 /// Configuration of `operator run`.
 #[derive(Args, Clone, Debug)]
@@ -141,7 +137,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         Duration::from_secs(resync_seconds),
     ));
     if let Some(service) = webhook_service {
-        let names = certificate::Names {
+        let names = Names {
             namespace: namespace.clone(),
             service,
             configuration: webhook_configuration,
@@ -149,9 +145,15 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         let listener = TcpListener::bind(webhook_listen)
             .await
             .with_context(|| format!("cannot listen on {webhook_listen}"))?;
+        let webhook = Webhook::new(context.defaults.clone(), metrics.clone());
         let (context, owner) = (Arc::clone(&context), ops_tasks.clone());
         ops_tasks.spawn("webhook", async move {
-            answer_pods(&names, listener, &context, &owner).await;
+            let authority = Authority {
+                names,
+                kubernetes: context.kubernetes.clone(),
+                clock: Arc::clone(&context.clock),
+            };
+            webhook.run(listener, &authority, &owner).await;
         });
     }
     let mut elector = Elector::new(client, &namespace, &lease_name, &identity, clock);
@@ -176,49 +178,6 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     drop(ops_tasks.shutdown(GRACE).await);
     result
-}
-
-/// Serves the webhook as soon as it has a certificate, and looks after that until the owner's token is cancelled.
-async fn answer_pods(
-    names: &certificate::Names,
-    listener: TcpListener,
-    context: &Context,
-    tasks: &TaskOwner,
-) {
-    let token = tasks.token();
-    let mut listener = Some(listener);
-    let mut serving: Option<(ReloadingServerConfig, Arc<Mutex<PemPair>>)> = None;
-    loop {
-        let converged = certificate::converge(names, &context.kubernetes, &context.clock).await;
-        let outcome = converged.map_err(anyhow::Error::new).and_then(|pair| {
-            if let Some((tls, shown)) = &serving {
-                *shown.lock() = pair;
-                return Ok(tls.reload().map(drop)?);
-            }
-            let shown = Arc::new(Mutex::new(pair));
-            let source = Arc::clone(&shown);
-            let tls =
-                ReloadingServerConfig::from_source(move || source.lock().clone(), &[ALPN_HTTP1])?;
-            if let Some(listener) = listener.take() {
-                let (defaults, metrics) = (context.defaults.clone(), context.metrics.clone());
-                Webhook::new(defaults, metrics).serve(listener, tls.clone(), tasks);
-            }
-            serving = Some((tls, shown));
-            Ok(())
-        });
-        let pause = match outcome {
-            Ok(()) => WEBHOOK_LOOK,
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "the webhook's certificate");
-                WEBHOOK_RETRY
-            }
-        };
-        tokio::select! {
-            biased;
-            () = token.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
 }
 
 async fn lead(

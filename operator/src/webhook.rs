@@ -18,14 +18,20 @@ use kube::core::{
     DynamicObject,
     admission::{AdmissionRequest, AdmissionResponse, AdmissionReview},
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 use stator_kit::{
     http::{ServerOptions, read_body, serve},
     task::TaskOwner,
-    tls::ReloadingServerConfig,
+    tls::{ALPN_HTTP1, PemPair, ReloadingServerConfig},
 };
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep},
+};
+use tracing::warn;
 
+use self::certificate::{Authority, CertificateError};
 use crate::{
     children::sidecar::{Injection, inject},
     defaults::Defaults,
@@ -40,6 +46,11 @@ const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// For the question to arrive. The API server itself waits five seconds for the answer.
 const BODY_WAIT: Duration = Duration::from_secs(5);
 
+/// How often the certificate is looked at.
+const LOOK: Duration = Duration::from_secs(30);
+/// The same while there is none.
+const RETRY: Duration = Duration::from_secs(2);
+
 /// Decides about pods.
 pub struct Webhook {
     defaults: Defaults,
@@ -52,8 +63,48 @@ impl Webhook {
         Self { defaults, metrics }
     }
 
-    /// Answers on `listener` until the owner's token is cancelled.
-    pub fn serve(self, listener: TcpListener, tls: ReloadingServerConfig, tasks: &TaskOwner) {
+    /// Answers on `listener` as soon as there is a certificate, and looks after that, until the owner's token is cancelled.
+    pub async fn run(self, listener: TcpListener, authority: &Authority, tasks: &TaskOwner) {
+        let token = tasks.token();
+        let looking = async {
+            let (shown, tls) = loop {
+                match Self::first_certificate(authority).await {
+                    Ok(first) => break first,
+                    Err(error) => {
+                        warn!(%error, "the webhook has no certificate yet");
+                        sleep(RETRY).await;
+                    }
+                }
+            };
+            self.serve(listener, tls.clone(), tasks);
+            loop {
+                sleep(LOOK).await;
+                let renewed = authority.converge().await.and_then(|pair| {
+                    *shown.lock() = pair;
+                    Ok(tls.reload()?)
+                });
+                if let Err(error) = renewed {
+                    warn!(%error, "the webhook's certificate stays as it was");
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = token.cancelled() => {}
+            () = looking => {}
+        }
+    }
+
+    async fn first_certificate(
+        authority: &Authority,
+    ) -> Result<(Arc<Mutex<PemPair>>, ReloadingServerConfig), CertificateError> {
+        let shown = Arc::new(Mutex::new(authority.converge().await?));
+        let source = Arc::clone(&shown);
+        let tls = ReloadingServerConfig::from_source(move || source.lock().clone(), &[ALPN_HTTP1])?;
+        Ok((shown, tls))
+    }
+
+    fn serve(self, listener: TcpListener, tls: ReloadingServerConfig, tasks: &TaskOwner) {
         let options = ServerOptions {
             tls: Some(tls),
             ..ServerOptions::new("webhook")
@@ -101,7 +152,7 @@ impl Webhook {
         let (response, outcome) = match request {
             Ok(request) => self.decide(&request),
             Err(error) => {
-                tracing::warn!(error, "a question of the API server cannot be read");
+                warn!(error, "a question of the API server cannot be read");
                 (AdmissionResponse::invalid(error), "unreadable")
             }
         };

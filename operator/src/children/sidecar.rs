@@ -133,7 +133,7 @@ fn container(
         format!("--cluster={endpoint}"),
         format!("--listen=127.0.0.1:{DAX_PORT}"),
         format!("--ops-listen=0.0.0.0:{OPS_PORT}"),
-        "--data-dir=/data/sidecar".to_owned(),
+        "--data-dir=/data".to_owned(),
         format!("--cache-size-bytes={memory_bytes}"),
     ];
     if let Some(secret) = authority {

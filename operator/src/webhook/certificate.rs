@@ -60,31 +60,43 @@ pub enum CertificateError {
     Broken(String, &'static str),
 }
 
-/// The certificate in force, made where it is missing, after the API server has been told of its authority.
-///
-/// # Errors
-///
-/// [`CertificateError`].
-pub async fn converge(
-    names: &Names,
-    kubernetes: &Kubernetes,
-    clock: &SharedClock,
-) -> Result<PemPair, CertificateError> {
-    let secrets = kubernetes.namespaced::<Secret>(&names.namespace);
-    let live = match secrets.get_opt(&names.secret()).await? {
-        Some(live) => live,
-        None => kubernetes.create_secret_once(make(names, clock)?).await?,
-    };
-    let part = |part: &'static str| {
-        member(&live, part).ok_or_else(|| CertificateError::Broken(names.secret(), part))
-    };
-    let authority = part(CA_CERTIFICATE)?;
-    let pair = PemPair {
-        certificate: part(CERTIFICATE)?,
-        key: sigv4::Secret::new(part(PRIVATE_KEY)?),
-    };
-    register(names, kubernetes, &authority).await?;
-    Ok(pair)
+/// What it takes to have a certificate.
+pub struct Authority {
+    /// Names around the webhook.
+    pub names: Names,
+    /// The way to the API server.
+    pub kubernetes: Kubernetes,
+    /// For the certificate's dates.
+    pub clock: SharedClock,
+}
+
+impl Authority {
+    /// The certificate in force, made where it is missing, after the API server has been told of its authority.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateError`].
+    pub async fn converge(&self) -> Result<PemPair, CertificateError> {
+        let (names, kubernetes) = (&self.names, &self.kubernetes);
+        let secrets = kubernetes.namespaced::<Secret>(&names.namespace);
+        let live = match secrets.get_opt(&names.secret()).await? {
+            Some(live) => live,
+            None => {
+                let new = make(names, &self.clock)?;
+                kubernetes.create_secret_once(new).await?
+            }
+        };
+        let part = |part: &'static str| {
+            member(&live, part).ok_or_else(|| CertificateError::Broken(names.secret(), part))
+        };
+        let authority = part(CA_CERTIFICATE)?;
+        let pair = PemPair {
+            certificate: part(CERTIFICATE)?,
+            key: sigv4::Secret::new(part(PRIVATE_KEY)?),
+        };
+        register(names, kubernetes, &authority).await?;
+        Ok(pair)
+    }
 }
 
 fn make(names: &Names, clock: &SharedClock) -> Result<Secret, TlsError> {

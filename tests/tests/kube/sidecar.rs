@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::clients;
 use super::endpoints;
 use super::installation::{OPERATOR_NAMESPACE, healthy, turn};
-use super::kubectl::{apply, get, kubectl, run, try_apply, try_run, wait_for};
+use super::kubectl::{NAMESPACE, apply, get, kubectl, run, try_apply, wait_condition, wait_for};
 
 /// For a pod to start, or to end.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -98,7 +98,7 @@ fn registered() {
         let bundle = &registration["webhooks"][0]["clientConfig"]["caBundle"];
         bundle.as_str().filter(|bundle| !bundle.is_empty())?;
         // It is asked of a pod that is not made.
-        let asked = dry_run(&pod("asked", &asks()), super::kubectl::NAMESPACE);
+        let asked = dry_run(&pod("asked", &asks()), NAMESPACE);
         (first_containers(&asked) == ["stator-dax"]).then_some(())
     });
 }
@@ -110,7 +110,7 @@ fn a_pod_that_asks_has_a_cache_of_its_own() {
     registered();
     remove("pod/with-cache");
     apply(&pod("with-cache", &asks()).to_string());
-    super::kubectl::wait_condition("pod/with-cache", "Ready", LIMIT);
+    wait_condition("pod/with-cache", "Ready", LIMIT);
     let made = get(&["pod", "with-cache"]);
     assert_eq!(first_containers(&made), ["stator-dax"]);
     let status = &made["status"]["initContainerStatuses"][0];
@@ -132,9 +132,9 @@ fn a_pod_that_asks_has_a_cache_of_its_own() {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "again", "annotations": asks()},
-        "spec": dry_run(&pod("again", &asks()), super::kubectl::NAMESPACE)["spec"],
+        "spec": dry_run(&pod("again", &asks()), NAMESPACE)["spec"],
     });
-    let again = dry_run(&again, super::kubectl::NAMESPACE);
+    let again = dry_run(&again, NAMESPACE);
     assert_eq!(first_containers(&again), ["stator-dax"]);
     drop(near);
     remove("pod/with-cache");
@@ -175,7 +175,7 @@ fn a_job_with_a_cache_completes() {
         },
     });
     apply(&job.to_string());
-    super::kubectl::wait_condition("job/sidecar-job", "Complete", LIMIT);
+    wait_condition("job/sidecar-job", "Complete", LIMIT);
     let pods = get(&["pods", "--selector=job-name=sidecar-job"]);
     assert_eq!(first_containers(&pods["items"][0]), ["stator-dax"]);
     let logs = run(&mut kubectl(&[
@@ -212,11 +212,8 @@ fn a_wish_that_cannot_be_is_refused_and_the_operators_namespace_is_left_alone() 
     }
     for (annotations, namespace) in [
         (asks(), OPERATOR_NAMESPACE),
-        (json!({}), super::kubectl::NAMESPACE),
-        (
-            json!({"stator.dev/dax-sidecar": "false"}),
-            super::kubectl::NAMESPACE,
-        ),
+        (json!({}), NAMESPACE),
+        (json!({"stator.dev/dax-sidecar": "false"}), NAMESPACE),
     ] {
         let made = dry_run(&pod("alone", &annotations), namespace);
         assert!(first_containers(&made).is_empty(), "{made}");
@@ -237,7 +234,7 @@ fn without_an_operator_pods_are_made_as_they_are() {
     };
     scale(0);
     wait_for("a pod without a cache", LIMIT, || {
-        let made = dry_run(&pod("alone", &asks()), super::kubectl::NAMESPACE);
+        let made = dry_run(&pod("alone", &asks()), NAMESPACE);
         first_containers(&made).is_empty().then_some(())
     });
     let secret = [
@@ -250,10 +247,6 @@ fn without_an_operator_pods_are_made_as_they_are() {
     run(&mut kubectl(&[&["delete"][..], &secret].concat()));
     scale(1);
     registered();
-    let after = try_run(&mut kubectl(
-        &[&["get"][..], &secret, &["--output=json"]].concat(),
-    ));
-    let after: Value = serde_json::from_str(&after.unwrap()).unwrap();
-    assert_ne!(after["data"]["tls.crt"], before);
+    assert_ne!(get(&secret)["data"]["tls.crt"], before);
     healthy();
 }
